@@ -1,0 +1,91 @@
+//! `torch.nn.Conv2d`.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+
+use crate::LoadError;
+use crate::weights::Weights;
+
+/// What a convolution looks like; a 3×3 one of stride 1 that keeps the size unless told.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// Channels in.
+    pub input: usize,
+    /// Channels out.
+    pub output: usize,
+    /// Side of the square kernel.
+    pub kernel: usize,
+    /// Stride, both ways.
+    pub stride: usize,
+    /// Zeros before and after, both ways.
+    pub padding: (usize, usize),
+}
+
+impl ConvShape {
+    /// 3×3, stride 1, size kept.
+    #[must_use]
+    pub const fn same(input: usize, output: usize) -> Self {
+        Self {
+            input,
+            output,
+            kernel: 3,
+            stride: 1,
+            padding: (1, 1),
+        }
+    }
+
+    /// 1×1.
+    #[must_use]
+    pub const fn pointwise(input: usize, output: usize) -> Self {
+        Self {
+            kernel: 1,
+            padding: (0, 0),
+            ..Self::same(input, output)
+        }
+    }
+}
+
+/// A two-dimensional convolution with bias.
+#[derive(Debug)]
+pub struct Conv2d {
+    /// `[output, input, kernel, kernel]`
+    weight: Tensor<4>,
+    /// `[output]`
+    bias: Tensor<1>,
+    options: ConvOptions<2>,
+}
+
+impl Conv2d {
+    /// Loads `weight` and `bias`.
+    ///
+    /// # Errors
+    /// What [`Weights::tensor`] says of either.
+    pub fn load(weights: &Weights<'_>, shape: ConvShape) -> Result<Self, LoadError> {
+        let ConvShape {
+            input,
+            output,
+            kernel,
+            stride,
+            padding,
+        } = shape;
+        let mut options = ConvOptions::new([stride; 2], [0; 2], [1; 2], 1);
+        options.padding = [padding; 2];
+        Ok(Self {
+            weight: weights.tensor("weight", [output, input, kernel, kernel])?,
+            bias: weights.tensor("bias", [output])?,
+            options,
+        })
+    }
+
+    /// `[batch, input, height, width]` to `[batch, output, height′, width′]`.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        conv2d(
+            x,
+            self.weight.clone(),
+            Some(self.bias.clone()),
+            self.options.clone(),
+        )
+    }
+}

@@ -1,0 +1,91 @@
+//! `torch.nn.LayerNorm` and `torch.nn.GroupNorm`.
+
+use burn::tensor::module::layer_norm;
+use burn::tensor::{Tensor, activation};
+
+use crate::LoadError;
+use crate::weights::Weights;
+
+/// Normalises the last dimension.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Loads `weight` and `bias`, both `[width]`.
+    ///
+    /// # Errors
+    /// What [`Weights::tensor`] says of either.
+    pub fn load(weights: &Weights<'_>, width: usize, eps: f64) -> Result<Self, LoadError> {
+        Ok(Self {
+            weight: weights.tensor("weight", [width])?,
+            bias: weights.tensor("bias", [width])?,
+            eps,
+        })
+    }
+
+    /// `[…, width]`, shape kept.
+    #[must_use]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.eps)
+    }
+}
+
+/// Normalises groups of channels over their pixels.
+#[derive(Debug)]
+pub struct GroupNorm {
+    /// `[1, channels, 1, 1]`
+    weight: Tensor<4>,
+    /// `[1, channels, 1, 1]`
+    bias: Tensor<4>,
+    groups: usize,
+    eps: f64,
+}
+
+impl GroupNorm {
+    /// Loads `weight` and `bias`, both `[channels]`.
+    ///
+    /// # Errors
+    /// What [`Weights::tensor`] says of either.
+    pub fn load(
+        weights: &Weights<'_>,
+        groups: usize,
+        channels: usize,
+        eps: f64,
+    ) -> Result<Self, LoadError> {
+        let shape = [1, channels, 1, 1];
+        Ok(Self {
+            weight: weights.tensor("weight", [channels])?.reshape(shape),
+            bias: weights.tensor("bias", [channels])?.reshape(shape),
+            groups,
+            eps,
+        })
+    }
+
+    /// `[batch, channels, height, width]`, shape kept.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let groups = x.reshape([batch, self.groups, channels / self.groups * height * width]);
+        let centred = groups.clone() - groups.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let deviation = variance.add_scalar(self.eps).sqrt();
+        // Scaling by the channel's weight over the group's deviation, in one pass over the pixels.
+        let scale = self
+            .weight
+            .clone()
+            .reshape([1, self.groups, channels / self.groups])
+            / deviation;
+        let scale = scale.reshape([batch, channels, 1, 1]);
+        centred.reshape([batch, channels, height, width]) * scale + self.bias.clone()
+    }
+
+    /// [`GroupNorm::forward`], then `SiLU`.
+    #[must_use]
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        activation::silu(self.forward(x))
+    }
+}

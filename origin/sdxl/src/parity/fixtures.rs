@@ -1,0 +1,143 @@
+//! `cases.json` and `reference.safetensors`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::CaseError;
+use crate::LoadError;
+use crate::weights::{read_json, to_f32};
+
+/// One entry of `cases.json`.
+#[derive(Deserialize)]
+pub(super) struct Case {
+    pub kind: String,
+    pub name: String,
+    /// Names of its tensors, without the case's own.
+    #[serde(default)]
+    pub tensors: Vec<String>,
+    #[serde(flatten)]
+    arguments: Map<String, Value>,
+}
+
+impl Case {
+    /// An argument, or the type's default where there is none.
+    pub(super) fn argument<T: DeserializeOwned + Default>(
+        &self,
+        name: &str,
+    ) -> Result<T, CaseError> {
+        match self.arguments.get(name) {
+            None | Some(Value::Null) => Ok(T::default()),
+            Some(value) => serde_json::from_value(value.clone())
+                .map_err(|error| CaseError::Form(format!("{name}: {error}"))),
+        }
+    }
+
+    pub(super) fn has(&self, part: &str) -> bool {
+        self.tensors.iter().any(|name| name == part)
+    }
+}
+
+#[derive(Deserialize)]
+struct Cases {
+    cases: Vec<Case>,
+}
+
+/// An open folder.
+pub(super) struct Fixtures {
+    folder: PathBuf,
+    cases: Vec<Case>,
+    reference: PathBuf,
+    map: Mmap,
+}
+
+impl Fixtures {
+    pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
+        let Cases { cases } = read_json(&folder.join("cases.json"))?;
+        let reference = folder.join("reference.safetensors");
+        let read = |source| LoadError::Read {
+            path: reference.clone(),
+            source,
+        };
+        let file = File::open(&reference).map_err(read)?;
+        #[expect(
+            unsafe_code,
+            reason = "a reference is not changed while it is being read"
+        )]
+        // SAFETY: undefined only if another process truncates the file meanwhile.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            cases,
+            reference,
+            map,
+        })
+    }
+
+    pub(super) fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Values and shape of a part, whatever type it is stored in.
+    pub(super) fn values(
+        &self,
+        case: &Case,
+        part: &str,
+    ) -> Result<(Vec<f32>, Vec<usize>), CaseError> {
+        let missing = || CaseError::Form(format!("tensor `{}.{part}` is missing", case.name));
+        let tensors =
+            SafeTensors::deserialize(&self.map).map_err(|source| LoadError::Safetensors {
+                path: self.reference.clone(),
+                source,
+            })?;
+        let view = tensors
+            .tensor(&format!("{}.{part}", case.name))
+            .map_err(|_| missing())?;
+        let values = match view.dtype() {
+            Dtype::I64 => {
+                let (chunks, _) = view.data().as_chunks::<8>();
+                chunks
+                    .iter()
+                    .map(|chunk| i64::from_le_bytes(*chunk) as f32)
+                    .collect()
+            }
+            Dtype::U8 => view.data().iter().map(|byte| f32::from(*byte)).collect(),
+            dtype => to_f32(dtype, view.data()).ok_or_else(missing)?,
+        };
+        Ok((values, view.shape().to_vec()))
+    }
+
+    /// A part as a tensor on the device.
+    pub(super) fn tensor<const D: usize>(
+        &self,
+        case: &Case,
+        part: &str,
+        device: &Device,
+    ) -> Result<Tensor<D>, CaseError> {
+        let (values, shape) = self.values(case, part)?;
+        let shape: [usize; D] = shape.try_into().map_err(|shape| {
+            CaseError::Form(format!("`{}.{part}` has shape {shape:?}", case.name))
+        })?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    /// A part of token ids, row by row.
+    pub(super) fn ids(&self, case: &Case, part: &str) -> Result<Vec<Vec<u32>>, CaseError> {
+        let (values, shape) = self.values(case, part)?;
+        let width = shape.last().copied().unwrap_or(1).max(1);
+        Ok(values
+            .chunks(width)
+            .map(|row| row.iter().map(|id| *id as u32).collect())
+            .collect())
+    }
+}

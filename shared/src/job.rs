@@ -1,0 +1,176 @@
+//! Jobs and images as the API shows them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Code;
+use crate::recipe::Recipe;
+use crate::request::Visibility;
+use crate::timestamp::{UnixMillis, rfc3339};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Accepted, waiting for the engine.
+    Queued,
+    /// On the engine, or on its way to the store.
+    Running,
+    /// All its images are stored.
+    Succeeded,
+    /// It ended without its images; `error` says why.
+    Failed,
+    /// Its owner stopped it.
+    Canceled,
+}
+
+impl Status {
+    /// The name that goes over the wire, into the database and names the event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Reads [`Status::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Succeeded,
+            Self::Failed,
+            Self::Canceled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+    }
+}
+
+/// How far a job is: steps over all its images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u32,
+    /// Steps in all.
+    pub steps: u32,
+}
+
+/// Why a job ended without its images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobError {
+    /// The stable name.
+    pub code: Code,
+    /// For people.
+    pub message: String,
+}
+
+/// One request's life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// A UUID.
+    pub id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// The caller's own label.
+    pub task_id: Option<String>,
+    /// When it was accepted.
+    #[serde(with = "rfc3339")]
+    pub created_at: UnixMillis,
+    /// When the engine took it up.
+    #[serde(with = "rfc3339::option")]
+    pub started_at: Option<UnixMillis>,
+    /// When it ended.
+    #[serde(with = "rfc3339::option")]
+    pub finished_at: Option<UnixMillis>,
+    /// How far it is.
+    pub progress: Progress,
+    /// Jobs ahead of it, while it is queued.
+    pub queue_position: Option<u32>,
+    /// An estimate of the seconds until it is done, where there is one.
+    pub eta_seconds: Option<f64>,
+    /// What it made so far.
+    pub images: Vec<Image>,
+    /// Why it failed.
+    pub error: Option<JobError>,
+    /// What it makes; image `i` has the seed that far on.
+    pub recipe: Recipe,
+}
+
+/// One stored picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// A UUID.
+    pub id: String,
+    /// Where it can be fetched; absolute once the edge has answered.
+    pub url: String,
+    /// Its object name in the store.
+    pub key: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Its media type.
+    pub content_type: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// The seed that makes it alone.
+    pub seed: u64,
+    /// Who may fetch it.
+    pub visibility: Visibility,
+    /// When its signed URL ends.
+    #[serde(
+        default,
+        with = "rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expires_at: Option<UnixMillis>,
+}
+
+/// What a generate call answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generated {
+    /// The job.
+    pub job: Job,
+    /// Its images.
+    pub images: Vec<Image>,
+    /// The first image's address.
+    pub image_url: Option<String>,
+    /// Whether no generation ran.
+    pub cached: bool,
+    /// What was made.
+    pub recipe: Recipe,
+}
+
+impl From<Job> for Generated {
+    fn from(job: Job) -> Self {
+        Self {
+            images: job.images.clone(),
+            image_url: job.images.first().map(|image| image.url.clone()),
+            cached: false,
+            recipe: job.recipe.clone(),
+            job,
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The page.
+    pub items: Vec<T>,
+    /// What to pass as `cursor` for the next page; absent on the last.
+    pub next_cursor: Option<String>,
+}
