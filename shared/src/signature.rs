@@ -199,12 +199,13 @@ fn base(parts: &Parts<'_>, parameters: &str) -> String {
         parts.content_digest,
         parts.caller,
     ];
-    let mut base = String::new();
-    for (name, value) in COMPONENTS.iter().zip(values) {
-        base.push_str(&format!("\"{name}\": {value}\n"));
-    }
-    base.push_str(&format!("\"@signature-params\": {parameters}"));
-    base
+    let mut lines: Vec<String> = COMPONENTS
+        .iter()
+        .zip(values)
+        .map(|(name, value)| format!("\"{name}\": {value}"))
+        .collect();
+    lines.push(format!("\"@signature-params\": {parameters}"));
+    lines.join("\n")
 }
 
 /// The signature parameters in their one canonical form (RFC 9421, 2.3).

@@ -35,7 +35,6 @@ pub mod rfc3339 {
     ///
     /// # Errors
     /// The serializer's own.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub fn serialize<S: Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&to_rfc3339(*at))
     }
@@ -56,7 +55,6 @@ pub mod rfc3339 {
         ///
         /// # Errors
         /// The serializer's own.
-        #[expect(clippy::ref_option, reason = "serde's signature")]
         pub fn serialize<S: Serializer>(at: &Option<UnixMillis>, to: S) -> Result<S::Ok, S::Error> {
             match at {
                 Some(at) => super::serialize(at, to),

@@ -1,5 +1,7 @@
-//! `cargo run -p darkroom-sdxl --example paint -- MODEL "a prompt" FILE.ppm [SEED]`: one picture,
-//! and how long each part of it took.
+//! `paint MODEL "a prompt" FILE.ppm [COUNT]`: as many pictures, of seeds 1, 2, …; the last one is
+//! kept. Says how long each took.
+
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -11,14 +13,14 @@ use darkroom_sdxl::{DeviceKind, Pipeline, TextToImage};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, prompt, file, rest @ ..] = &arguments[..] else {
-        return Err("wanted: MODEL PROMPT FILE.ppm [SEED]".into());
+        return Err("wanted: MODEL PROMPT FILE.ppm [COUNT]".into());
     };
-    let seed = rest.first().map_or(Ok(7), |seed| seed.parse())?;
+    let count: u64 = rest.first().map_or(Ok(1), |count| count.parse())?;
     let begun = Instant::now();
     let pipeline = Pipeline::load(Path::new(model), DeviceKind::Auto)?;
     println!("loaded in {:.2?} on {}", begun.elapsed(), pipeline.device());
     let defaults = pipeline.defaults();
-    let run = TextToImage {
+    let mut run = TextToImage {
         prompt: prompt.clone(),
         negative_prompt: None,
         width: defaults.width,
@@ -26,16 +28,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         steps: defaults.steps,
         guidance_scale: defaults.guidance_scale,
         scheduler: defaults.scheduler,
-        seed,
+        seed: 0,
     };
-    let begun = Instant::now();
-    let mut last = begun;
-    let picture = pipeline.text_to_image(&run, &mut |done| {
-        println!("step {}/{} {:.2?}", done.step, done.steps, last.elapsed());
-        last = Instant::now();
-        ControlFlow::Continue(())
-    })?;
-    println!("picture in {:.2?}", begun.elapsed());
+    let mut last = None;
+    for seed in 1..=count {
+        run.seed = seed;
+        let begun = Instant::now();
+        last = Some(pipeline.text_to_image(&run, &mut |_| ControlFlow::Continue(()))?);
+        println!("picture {seed} in {:.2?}", begun.elapsed());
+    }
+    let picture = last.ok_or("COUNT must be at least 1")?;
     let mut out = std::fs::File::create(file)?;
     write!(out, "P6\n{} {}\n255\n", picture.width, picture.height)?;
     out.write_all(&picture.rgb)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file is missing or cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -22,7 +22,7 @@ pub enum LoadError {
         looked_for: String,
     },
     /// A configuration is no JSON, or lacks a field that is needed.
-    #[error("{}: {source}", path.display())]
+    #[error("{} is no usable configuration", path.display())]
     Config {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum LoadError {
         what: String,
     },
     /// A file of weights is broken.
-    #[error("{} is no whole safetensors file: {source}", path.display())]
+    #[error("{} is no whole safetensors file", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,

@@ -21,7 +21,10 @@ fn every_known_case_agrees_with_diffusers() {
     let (summary, report) = run(&fixtures());
     assert_eq!(summary.failed, 0, "{report}");
     assert!(summary.passed >= 40, "{report}");
-    let closing = format!("{} passed, 0 failed, {} skipped", summary.passed, summary.skipped);
+    let closing = format!(
+        "{} passed, 0 failed, {} skipped",
+        summary.passed, summary.skipped
+    );
     assert_eq!(report.lines().last(), Some(closing.as_str()));
 }
 
@@ -29,7 +32,9 @@ fn every_known_case_agrees_with_diffusers() {
 fn perturbed() -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     copy_folder(&fixtures(), copy.path());
-    let path = copy.path().join("pipeline/unet/diffusion_pytorch_model.safetensors");
+    let path = copy
+        .path()
+        .join("pipeline/unet/diffusion_pytorch_model.safetensors");
     let mut bytes = fs::read(&path).expect("weights");
     let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
     let names: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).expect("JSON");

@@ -64,9 +64,8 @@ const PALETTE: [(&str, [f64; 3]); 9] = [
 ];
 
 fn nearest(colour: [f64; 3]) -> &'static str {
-    let distance = |other: &[f64; 3]| -> f64 {
-        colour.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum()
-    };
+    let distance =
+        |other: &[f64; 3]| -> f64 { colour.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum() };
     PALETTE
         .iter()
         .min_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1)))
@@ -89,7 +88,11 @@ fn shapes_and_backgrounds_have_the_colours_of_their_prompts() {
             scheduler: scheduler.to_owned(),
             ..request(&prompt, seed)
         });
-        assert_eq!(nearest(colour_at(&picture, 64, 64, 4)), colour, "{prompt}: middle");
+        assert_eq!(
+            nearest(colour_at(&picture, 64, 64, 4)),
+            colour,
+            "{prompt}: middle"
+        );
         for (x, y) in [(6, 6), (121, 6), (6, 121), (121, 121)] {
             let found = nearest(colour_at(&picture, x, y, 4));
             assert_eq!(found, background, "{prompt}: corner {x} {y}");
@@ -99,9 +102,18 @@ fn shapes_and_backgrounds_have_the_colours_of_their_prompts() {
 
 #[test]
 fn a_seed_decides_the_bytes_alone_and_beside_other_runs() {
-    let run = TextToImage { steps: 4, ..request("a red circle on a blue background", 5) };
+    let run = TextToImage {
+        steps: 4,
+        ..request("a red circle on a blue background", 5)
+    };
     let alone = paint(&run);
-    assert_ne!(alone, paint(&TextToImage { seed: 6, ..run.clone() }));
+    assert_ne!(
+        alone,
+        paint(&TextToImage {
+            seed: 6,
+            ..run.clone()
+        })
+    );
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| paint(&run))).collect();
         for other in runs {
@@ -115,7 +127,11 @@ fn a_run_can_be_canceled_after_any_step() {
     let mut seen = Vec::new();
     let result = PIPELINE.text_to_image(&request("a star", 1), &mut |done| {
         seen.push(done.step);
-        if done.step == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if done.step == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     assert!(matches!(result, Err(RunError::Canceled)));
     assert_eq!(seen, [1, 2, 3]);
@@ -136,16 +152,43 @@ fn other_sizes_and_no_guidance_work() {
 #[test]
 fn values_the_model_does_not_take_are_refused_by_name() {
     let wrong = [
-        ("width", TextToImage { width: 7, ..request("p", 1) }),
-        ("height", TextToImage { height: 0, ..request("p", 1) }),
-        ("steps", TextToImage { steps: 0, ..request("p", 1) }),
-        ("scheduler", TextToImage { scheduler: "magic".to_owned(), ..request("p", 1) }),
+        (
+            "width",
+            TextToImage {
+                width: 7,
+                ..request("p", 1)
+            },
+        ),
+        (
+            "height",
+            TextToImage {
+                height: 0,
+                ..request("p", 1)
+            },
+        ),
+        (
+            "steps",
+            TextToImage {
+                steps: 0,
+                ..request("p", 1)
+            },
+        ),
+        (
+            "scheduler",
+            TextToImage {
+                scheduler: "magic".to_owned(),
+                ..request("p", 1)
+            },
+        ),
     ];
     for (name, run) in wrong {
         let error = PIPELINE
             .text_to_image(&run, &mut |_| ControlFlow::Continue(()))
             .expect_err("refused");
-        assert!(matches!(error, RunError::Invalid { field, .. } if field == name), "{error}");
+        assert!(
+            matches!(error, RunError::Invalid { field, .. } if field == name),
+            "{error}"
+        );
     }
 }
 
@@ -185,21 +228,38 @@ fn broken_checkpoints_are_refused_with_file_and_reason() {
         }
     };
     let truncated = broken(unet, |bytes| bytes[..bytes.len() / 2].to_vec());
-    assert!(matches!(truncated, LoadError::Safetensors { .. }), "{truncated}");
-    let renamed = broken(unet, rename("add_embedding.linear_1.bias", "add_embedding.linear_1.bios"));
+    assert!(
+        matches!(truncated, LoadError::Safetensors { .. }),
+        "{truncated}"
+    );
+    let renamed = broken(
+        unet,
+        rename("add_embedding.linear_1.bias", "add_embedding.linear_1.bios"),
+    );
     let text = renamed.to_string();
-    assert!(text.contains("`add_embedding.linear_1.bias`") && text.contains("missing"), "{text}");
+    assert!(
+        text.contains("`add_embedding.linear_1.bias`") && text.contains("missing"),
+        "{text}"
+    );
     let narrower = broken("unet/config.json", |bytes| {
         let text = String::from_utf8(bytes).expect("text");
-        text.replace("\"cross_attention_dim\": 96", "\"cross_attention_dim\": 80").into_bytes()
+        text.replace("\"cross_attention_dim\": 96", "\"cross_attention_dim\": 80")
+            .into_bytes()
     });
     let text = narrower.to_string();
-    assert!(text.contains("attn2.to_k.weight") && text.contains("80"), "{text}");
+    assert!(
+        text.contains("attn2.to_k.weight") && text.contains("80"),
+        "{text}"
+    );
     let shallower = broken("text_encoder/config.json", |bytes| {
         let text = String::from_utf8(bytes).expect("text");
-        text.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2").into_bytes()
+        text.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2")
+            .into_bytes()
     });
-    assert!(shallower.to_string().contains("encoder.layers.2"), "{shallower}");
+    assert!(
+        shallower.to_string().contains("encoder.layers.2"),
+        "{shallower}"
+    );
     let no_json = broken("vae/config.json", |_| b"{".to_vec());
     assert!(matches!(no_json, LoadError::Config { .. }), "{no_json}");
 }

@@ -45,7 +45,7 @@ pub enum ParityError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The report could not be written.
-    #[error("cannot write the report: {0}")]
+    #[error("cannot write the report")]
     Write(#[from] std::io::Error),
 }
 
@@ -92,7 +92,8 @@ pub fn run(folder: &Path, device: DeviceKind, out: &mut dyn Write) -> Result<Sum
             }
             Err(error) => {
                 summary.failed += 1;
-                writeln!(out, "FAIL {:<13} {:<28} {error}", case.kind, case.name)?;
+                let cause = chain(&error);
+                writeln!(out, "FAIL {:<13} {:<28} {cause}", case.kind, case.name)?;
             }
         }
     }
@@ -103,6 +104,17 @@ pub fn run(folder: &Path, device: DeviceKind, out: &mut dyn Write) -> Result<Sum
     } = summary;
     writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
     Ok(summary)
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn check(fixtures: &Fixtures, case: &Case, device: &Device) -> Result<Outcome, CaseError> {

@@ -96,6 +96,7 @@ pub enum SolverType {
 /// A scheduler's options, with diffusers' names and defaults.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 pub struct SchedulerConfig {
     /// Length of the training's schedule.
     pub num_train_timesteps: usize,
@@ -127,16 +128,16 @@ pub struct SchedulerConfig {
     pub lower_order_final: bool,
     /// Whether it always does.
     pub euler_at_final: bool,
-    use_exponential_sigmas: bool,
-    use_beta_sigmas: bool,
-    use_lu_lambdas: bool,
-    use_flow_sigmas: bool,
-    thresholding: bool,
-    trained_betas: Option<Vec<f64>>,
-    sigma_min: Option<f64>,
-    sigma_max: Option<f64>,
-    interpolation_type: Option<String>,
-    timestep_type: Option<String>,
+    pub(super) use_exponential_sigmas: bool,
+    pub(super) use_beta_sigmas: bool,
+    pub(super) use_lu_lambdas: bool,
+    pub(super) use_flow_sigmas: bool,
+    pub(super) thresholding: bool,
+    pub(super) trained_betas: Option<Vec<f64>>,
+    pub(super) sigma_min: Option<f64>,
+    pub(super) sigma_max: Option<f64>,
+    pub(super) interpolation_type: Option<String>,
+    pub(super) timestep_type: Option<String>,
 }
 
 impl Default for SchedulerConfig {

@@ -73,9 +73,6 @@ impl Step {
     /// What the UNet sees of the latents.
     #[must_use]
     pub fn scale_model_input(&self, sample: Tensor<4>) -> Tensor<4> {
-        if self.input_scale == 1.0 {
-            return sample;
-        }
         sample.mul_scalar(self.input_scale)
     }
 

@@ -54,6 +54,7 @@ impl TokenName {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 struct TokenInfo {
     content: String,
     #[serde(default)]

@@ -1,0 +1,52 @@
+// The Worker's entry: hands every request to the Rust code, and gives it a fresh wasm instance
+// after a trap, for a trapped instance's memory may be in any state.
+import * as edge from "./glue.js";
+
+// The Rust side's own mark: its panic hook sets `criticalError`.
+const state = edge.__worker_init_state();
+
+function noteTrap(error) {
+  if (error instanceof WebAssembly.RuntimeError) {
+    console.error("the edge trapped:", error);
+    state.criticalError = true;
+  }
+}
+
+function reviveAfterTrap() {
+  if (!state.criticalError) return;
+  console.warn("the edge takes a fresh wasm instance");
+  edge.__wbg_reset_state();
+  state.criticalError = false;
+  state.instanceId += 1;
+}
+
+// A trap inside an awaited future surfaces here and not in the call that started it.
+addEventListener("error", (event) => noteTrap(event.error));
+
+// The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
+function brokenAnswer() {
+  const problem = {
+    type: "about:blank",
+    title: "Something went wrong on our side",
+    status: 500,
+    code: "internal_error",
+    detail: "the edge failed; the request may be tried again",
+  };
+  return new Response(JSON.stringify(problem), {
+    status: 500,
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store" },
+  });
+}
+
+export default {
+  async fetch(request, env, context) {
+    try {
+      reviveAfterTrap();
+      return await edge.fetch(request, env, context);
+    } catch (error) {
+      noteTrap(error);
+      console.error("the edge threw:", error);
+      return brokenAnswer();
+    }
+  },
+};

@@ -1,0 +1,65 @@
+//! Reading a JSON body without trusting its size.
+
+use darkroom_shared::problem::Code;
+use darkroom_shared::request::MAX_BODY;
+use futures_util::StreamExt as _;
+use worker::console_warn;
+
+use crate::call::Call;
+use crate::failure::Failure;
+
+/// Reads a call's JSON body, of at most [`MAX_BODY`] bytes.
+pub async fn read_json(call: &mut Call) -> Result<Vec<u8>, Failure> {
+    check_media_type(call)?;
+    check_announced_size(call)?;
+    read_bounded(call).await
+}
+
+fn check_media_type(call: &Call) -> Result<(), Failure> {
+    let header = call.header("content-type").unwrap_or_default();
+    let media_type = header.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::UnsupportedMediaType,
+        "send the body as application/json",
+    ))
+}
+
+fn check_announced_size(call: &Call) -> Result<(), Failure> {
+    let announced = call
+        .header("content-length")
+        .and_then(|length| length.parse::<u64>().ok());
+    match announced {
+        Some(length) if length > MAX_BODY as u64 => Err(too_large()),
+        _ => Ok(()),
+    }
+}
+
+/// A body need not announce its size, nor keep to what it announced.
+async fn read_bounded(call: &mut Call) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    // A request without a body has no stream either; that it is empty is for others to tell.
+    let Ok(mut chunks) = call.request.stream() else {
+        return Ok(body);
+    };
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            console_warn!("{}: the body ended early: {error}", call.request_id);
+            Failure::new(Code::Malformed, "the body ended before it was complete")
+        })?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        Code::TooLarge,
+        format!("the body may have at most {MAX_BODY} bytes"),
+    )
+}

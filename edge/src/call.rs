@@ -1,0 +1,84 @@
+//! One request, taken apart.
+
+use worker::{Context, Env, Request};
+
+use crate::random;
+
+/// Carries the request's id, both ways and on to the origin.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// One request and what a handler needs beside it.
+pub struct Call {
+    /// The method's own text: the library's enum takes unknown methods for GET.
+    pub method: String,
+    /// Scheme and host under which the edge was asked.
+    pub site: String,
+    /// The path as sent, still percent-encoded, but with its dot segments resolved.
+    pub path: String,
+    /// The query as sent, without its question mark.
+    pub query: String,
+    /// Named in the answer, in problems and in logs.
+    pub request_id: String,
+    /// The request itself, for its headers and its body.
+    pub request: Request,
+    /// The Worker's bindings.
+    pub env: Env,
+    /// Keeps work alive that outlasts the answer.
+    pub context: Context,
+}
+
+impl Call {
+    /// Takes a request apart.
+    pub fn new(request: Request, env: Env, context: Context) -> Self {
+        let url = request.inner().url();
+        let (site, path, query) = split_url(&url);
+        Self {
+            method: request.inner().method(),
+            site: site.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            request_id: request_id(&request),
+            request,
+            env,
+            context,
+        }
+    }
+
+    /// A header's value. One that is absent and one that cannot be read are the same to us.
+    pub fn header(&self, name: &str) -> Option<String> {
+        header(&self.request, name)
+    }
+}
+
+/// The id that the caller sent, where it is a sane one, or a new one.
+fn request_id(request: &Request) -> String {
+    header(request, REQUEST_ID_HEADER)
+        .filter(|id| is_sane_id(id))
+        .unwrap_or_else(|| random::request_id().to_string())
+}
+
+/// Ids go into logs and headers: nothing that could be taken for more than an id.
+fn is_sane_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=128).contains(&id.len()) && id.bytes().all(is_plain)
+}
+
+fn header(request: &Request, name: &str) -> Option<String> {
+    request.headers().get(name).ok().flatten()
+}
+
+/// Site, path and query of a serialised URL. The runtime has parsed it before: a URL parser of
+/// our own would be a tenth of the Worker's size.
+fn split_url(url: &str) -> (&str, &str, &str) {
+    let url = url.split('#').next().unwrap_or_default();
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let path = url
+        .get(host..)
+        .and_then(|rest| rest.find('/'))
+        .map_or(url.len(), |slash| host + slash);
+    match (url.get(..path), url.get(path..)) {
+        (Some(site), Some(path)) if !path.is_empty() => (site, path, query),
+        _ => (url, "/", query),
+    }
+}

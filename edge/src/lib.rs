@@ -1,0 +1,33 @@
+//! The edge: a Cloudflare Worker between the world and the origin.
+//!
+//! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
+//! table of [`routes`], proves who asks ([`auth`]), and is answered: generate calls are
+//! checked and given a seed ([`generate`]), other API calls are passed on as they are
+//! ([`passing`]), pictures come from the cache or the origin ([`pictures`]), health
+//! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
+//! [`origin`], signed; all that comes back to the caller goes through [`respond`].
+//!
+//! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
+
+mod auth;
+mod body;
+mod call;
+mod failure;
+mod generate;
+mod health;
+mod origin;
+mod passing;
+mod pictures;
+mod random;
+mod respond;
+mod routes;
+mod settings;
+
+use worker::{Context, Env, Request, Response, event};
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let call = call::Call::new(request, env, context);
+    let request_id = call.request_id.clone();
+    respond::finish(routes::dispatch(call).await, &request_id)
+}

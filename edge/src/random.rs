@@ -1,0 +1,34 @@
+//! Randomness, all of it from the runtime's cryptographic source.
+
+use darkroom_shared::problem::Code;
+use uuid::Uuid;
+use worker::console_error;
+
+use crate::failure::Failure;
+
+/// A new request's id. Nil where there is no randomness: the failure of something that needs
+/// it still has to be answered.
+pub fn request_id() -> Uuid {
+    bytes().map_or(Uuid::nil(), |bytes| {
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    })
+}
+
+/// What makes a signature unlike all others.
+pub fn nonce() -> Result<String, Failure> {
+    Ok(hex::encode(bytes::<16>()?))
+}
+
+/// A seed: 53 bits, which every JSON reader keeps exact.
+pub fn seed() -> Result<u64, Failure> {
+    Ok(u64::from_le_bytes(bytes()?) >> 11)
+}
+
+fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        console_error!("no randomness: {error}");
+        Failure::new(Code::Internal, "the edge has no source of randomness")
+    })?;
+    Ok(bytes)
+}

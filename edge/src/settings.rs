@@ -1,0 +1,97 @@
+//! The edge's variables and secrets, read where they are needed, so that a wrong one breaks
+//! only what depends on it. `wrangler.toml` says what each is for.
+
+use std::time::Duration;
+
+use darkroom_shared::problem::Code;
+use darkroom_shared::signature::Secret;
+use worker::{Env, console_error};
+
+use crate::failure::Failure;
+
+const ORIGIN_URL: &str = "ORIGIN_URL";
+const ORIGIN_SECRETS: &str = "ORIGIN_SECRETS";
+const ORIGIN_TIMEOUT_SECONDS: &str = "ORIGIN_TIMEOUT_SECONDS";
+const ADMIN_KEY_SHA256: &str = "ADMIN_KEY_SHA256";
+
+/// Where the origin is, and how to speak with it.
+pub struct Origin {
+    /// Scheme and host, for example `https://origin.example.com`.
+    pub url: String,
+    /// Signs every request.
+    pub secret: Secret,
+    /// How long it may take to answer what needs no waiting.
+    pub timeout: Duration,
+}
+
+/// Reads what is needed to ask the origin.
+pub fn origin(env: &Env) -> Result<Origin, Failure> {
+    Ok(Origin {
+        url: origin_url(env)?,
+        secret: signing_secret(env)?,
+        timeout: origin_timeout(env)?,
+    })
+}
+
+/// Where the origin is.
+pub fn origin_url(env: &Env) -> Result<String, Failure> {
+    let text = text(env, ORIGIN_URL)?;
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .unwrap_or_default();
+    // What follows a host would have to be signed too, and no origin serves under a prefix.
+    if host.is_empty() || host.contains(['/', '?', '#', '@']) {
+        return Err(wrong(
+            ORIGIN_URL,
+            "must be http(s)://host[:port], without a path",
+        ));
+    }
+    Ok(text)
+}
+
+/// The digest of the first admin key, in lower-case hex.
+pub fn admin_key_digest(env: &Env) -> Result<String, Failure> {
+    let digest = text(env, ADMIN_KEY_SHA256)?.to_ascii_lowercase();
+    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong(ADMIN_KEY_SHA256, "must be 64 hex digits"));
+    }
+    Ok(digest)
+}
+
+/// Of the live secrets the first signs; the others are there for the origin to take.
+fn signing_secret(env: &Env) -> Result<Secret, Failure> {
+    let secrets = Secret::parse_list(&text(env, ORIGIN_SECRETS)?)
+        .map_err(|error| wrong(ORIGIN_SECRETS, &error.to_string()))?;
+    secrets
+        .into_iter()
+        .next()
+        .ok_or_else(|| wrong(ORIGIN_SECRETS, "is empty"))
+}
+
+fn origin_timeout(env: &Env) -> Result<Duration, Failure> {
+    match text(env, ORIGIN_TIMEOUT_SECONDS)?.parse() {
+        Ok(seconds @ 1..=90) => Ok(Duration::from_secs(seconds)),
+        _ => Err(wrong(
+            ORIGIN_TIMEOUT_SECONDS,
+            "must be a whole number from 1 to 90",
+        )),
+    }
+}
+
+fn text(env: &Env, name: &str) -> Result<String, Failure> {
+    let value = env
+        .var(name)
+        .map_err(|_| wrong(name, "is not set"))?
+        .to_string();
+    Ok(value.trim().to_owned())
+}
+
+/// The log names the setting; the caller only hears whose fault it is.
+fn wrong(name: &str, reason: &str) -> Failure {
+    console_error!("the setting {name} {reason}");
+    Failure::new(
+        Code::Unavailable,
+        "the edge is not configured; its log names the setting",
+    )
+}

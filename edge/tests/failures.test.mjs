@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import { json } from "./origin.mjs";
+
+const PICTURE = "/generated/1700000000-01234567-89ab-cdef-0123-456789abcdef.png";
+
+describe("an origin that is down", () => {
+  const edge = useEdge({ originIsDown: true });
+
+  test("is a problem that can be tried again", LIMIT, async () => {
+    for (const answer of [
+      await edge.generate({ prompt: "p" }),
+      await edge.fetch("/api/models"),
+      await edge.fetch("/api/jobs/1/events"),
+      await edge.fetch(PICTURE, { key: null }),
+    ]) {
+      assert.equal(answer.headers.get("retry-after"), "5");
+      await problem(answer, 502, "origin_unreachable");
+    }
+  });
+
+  test("is told apart from the edge", LIMIT, async () => {
+    const health = await edge.fetch("/healthz", { key: null });
+    assert.equal(health.status, 200);
+    assert.equal((await health.json()).status, "ok");
+    const ready = await edge.fetch("/readyz", { key: null });
+    assert.equal(ready.headers.get("retry-after"), "5");
+    const { edge: self, origin } = await problem(ready, 503, "unavailable");
+    assert.deepEqual([self, origin], ["ready", "unreachable"]);
+  });
+});
+
+describe("an origin that answers", () => {
+  const edge = useEdge();
+
+  test("but is not ready makes the edge not ready", LIMIT, async () => {
+    edge.origin.answer = (request, response) => json(response, 503, {});
+    const ready = await edge.fetch("/readyz", { key: null });
+    const { edge: self, origin } = await problem(ready, 503, "unavailable");
+    assert.deepEqual([self, origin], ["ready", "not ready"]);
+
+    edge.origin.answer = (request, response) => json(response, 200, {});
+    const response = await edge.fetch("/readyz", { key: null });
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), { status: "ready", edge: "ready", origin: "ready" });
+  });
+
+  test("as something else does is no origin", LIMIT, async () => {
+    for (const [status, headers] of [
+      [200, { "content-type": "text/html" }],
+      [200, {}],
+      [302, { location: "http://127.0.0.1/login" }],
+      [403, { "content-type": "text/html" }],
+      [404, { "content-type": "text/plain" }],
+      [500, { "content-type": "application/json" }],
+      [521, { "content-type": "text/html; charset=UTF-8" }],
+      // The origin's word on the edge's signature, not on the caller's key.
+      [401, { "content-type": "application/problem+json" }],
+    ]) {
+      edge.origin.answer = (request, response) => {
+        response.writeHead(status, headers).end("<h1>127.0.0.1 is down</h1>");
+      };
+      await problem(await edge.fetch("/api/models"), 502, "origin_unreachable");
+    }
+  });
+
+  test("and then breaks off does not pass for a whole answer", LIMIT, async () => {
+    edge.origin.answer = (request, response) => {
+      const headers = { "content-type": "application/json", "content-length": 100 };
+      response.writeHead(200, headers).write("{", () => response.destroy());
+    };
+    await assert.rejects(edge.fetch("/api/models").then((broken) => broken.json()));
+  });
+});
+
+for (const [name, value] of [
+  ["ADMIN_KEY_SHA256", undefined],
+  ["ADMIN_KEY_SHA256", "abc"],
+  ["ORIGIN_SECRETS", undefined],
+  ["ORIGIN_SECRETS", "short:secret"],
+  ["ORIGIN_URL", undefined],
+  ["ORIGIN_URL", "http://127.0.0.1/api"],
+  ["ORIGIN_TIMEOUT_SECONDS", "0"],
+]) {
+  describe(`${name} set to ${value}`, () => {
+    const edge = useEdge({ bindings: { [name]: value } });
+
+    test("is a problem whose reason is in the log alone", LIMIT, async () => {
+      const response = await edge.generate({ prompt: "p" });
+      const { detail } = await problem(response, 503, "unavailable");
+      assert.ok(!detail.includes(name));
+      assert.match(edge.log.text, new RegExp(`the setting ${name} `));
+      assert.ok(!edge.log.text.includes(API_KEY));
+      assert.equal((await edge.fetch("/healthz")).status, 200);
+    });
+  });
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import http from "node:http";
+import test, { beforeEach } from "node:test";
+import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import { json } from "./origin.mjs";
+
+const MAX_BODY = 20 * 1024 * 1024;
+const MAX_SEED = 2 ** 53 - 1;
+const edge = useEdge();
+
+beforeEach(() => {
+  edge.origin.requests.length = 0;
+  edge.origin.answer = (request, response) => json(response, 200, { image_url: "x" });
+});
+
+test("a seed is drawn where there is none, another one each time", LIMIT, async () => {
+  const seeds = new Set();
+  for (const body of [{ prompt: "é" }, { prompt: "é", seed: null }, { prompt: "é", n: 10 }]) {
+    const response = await edge.generate(body);
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("cache-control"), "no-store");
+    assert.deepEqual(await response.json(), { image_url: "x" });
+    const { seed, ...rest } = JSON.parse(edge.origin.takeOne().body);
+    assert.ok(Number.isSafeInteger(seed) && seed >= 0 && seed + (body.n ?? 1) - 1 <= MAX_SEED);
+    seeds.add(seed);
+    const { seed: _, ...sent } = body;
+    assert.deepEqual(rest, sent);
+  }
+  assert.equal(seeds.size, 3);
+});
+
+test("a given seed goes on with the very bytes that were sent", LIMIT, async () => {
+  for (const seed of [0, 7, MAX_SEED]) {
+    const body = `{ "prompt":\n"a fox", "seed": ${seed} }`;
+    assert.equal((await edge.generate(body)).status, 200);
+    assert.equal(edge.origin.takeOne().body, body);
+  }
+});
+
+test("caller, wait and request id reach the origin, and the id comes back", LIMIT, async () => {
+  const headers = { "x-request-id": "my.id_1-2", prefer: "wait=5", "darkroom-caller": "mallory" };
+  const response = await edge.generate({ prompt: "p" }, { headers });
+  assert.equal(response.headers.get("x-request-id"), "my.id_1-2");
+  const sent = edge.origin.takeOne();
+  assert.equal(sent.method, "POST");
+  assert.equal(sent.url, "/api/media/generate-image");
+  assert.equal(sent.headers["darkroom-caller"], "admin");
+  assert.equal(sent.headers.prefer, "wait=5");
+  assert.equal(sent.headers["x-request-id"], "my.id_1-2");
+  assert.equal(sent.headers["content-type"], "application/json");
+});
+
+test("the wait is bounded", LIMIT, async () => {
+  for (const [prefer, forwarded] of [
+    [undefined, undefined],
+    ["wait=100000", "wait=90"],
+    ["handling=lenient, wait=5, respond-async", "respond-async, wait=5"],
+    ["nonsense", undefined],
+  ]) {
+    await edge.generate({ prompt: "p" }, { headers: prefer ? { prefer } : {} });
+    assert.equal(edge.origin.takeOne().headers.prefer, forwarded);
+  }
+});
+
+test("an insane request id is replaced", LIMIT, async () => {
+  for (const id of ["a b", "é", "x".repeat(129), "<script>", '"']) {
+    const response = await edge.generate({ prompt: "p" }, { headers: { "x-request-id": id } });
+    const made = response.headers.get("x-request-id");
+    assert.match(made, /^[0-9a-f-]{36}$/);
+    assert.equal(edge.origin.takeOne().headers["x-request-id"], made);
+  }
+});
+
+test("an accepted job's status, place and body pass through", LIMIT, async () => {
+  const headers = { location: "/api/jobs/1", "retry-after": "2", "x-powered-by": "secret" };
+  edge.origin.answer = (request, response) => json(response, 202, { job: { id: "1" } }, headers);
+  const response = await edge.generate({ prompt: "p" }, { headers: { prefer: "respond-async" } });
+  assert.equal(response.status, 202);
+  assert.equal(response.headers.get("location"), "/api/jobs/1");
+  assert.equal(response.headers.get("retry-after"), "2");
+  assert.equal(response.headers.get("x-powered-by"), null);
+  assert.deepEqual(await response.json(), { job: { id: "1" } });
+});
+
+test("an address of the origin's own does not get out", LIMIT, async () => {
+  edge.origin.answer = (request, response) => {
+    json(response, 202, {}, { location: `http://${request.headers.host}/api/jobs/1` });
+  };
+  const response = await edge.generate({ prompt: "p" });
+  assert.equal(response.headers.get("location"), "/api/jobs/1");
+});
+
+test("the origin's problems pass through", LIMIT, async () => {
+  edge.origin.answer = (request, response) => {
+    const id = request.headers["x-request-id"];
+    const body = { type: "about:blank", title: "t", status: 429, code: "queue_full", detail: "d", request_id: id };
+    json(response, 429, body, { "content-type": "application/problem+json", "retry-after": "10" });
+  };
+  const response = await edge.generate({ prompt: "p" });
+  assert.equal(response.headers.get("retry-after"), "10");
+  await problem(response, 429, "queue_full");
+});
+
+test("wrong values are answered at the edge, each field by name", LIMIT, async () => {
+  const response = await edge.generate({ prompt: " ", steps: "20", colour: "red", seed: -1 });
+  const { errors } = await problem(response, 422, "invalid_request");
+  assert.deepEqual(errors.map(({ field }) => field).sort(), ["colour", "prompt", "seed", "steps"]);
+  assert.equal(edge.origin.requests.length, 0);
+});
+
+test("what is no JSON object is malformed", LIMIT, async () => {
+  for (const body of ["", "{", "[]", "null", '{"prompt":"p"}}', "\u0000"]) {
+    await problem(await edge.generate(body), 400, "malformed_request");
+  }
+  const noBody = await edge.generate(undefined, { body: null });
+  await problem(noBody, 400, "malformed_request");
+  assert.equal(edge.origin.requests.length, 0);
+});
+
+test("other media types are refused", LIMIT, async () => {
+  for (const type of ["text/plain", "application/jsonx", "multipart/form-data; boundary=x", ""]) {
+    const response = await edge.generate({ prompt: "p" }, { headers: { "content-type": type } });
+    await problem(response, 415, "unsupported_media_type");
+  }
+  const withCharset = { "content-type": "Application/JSON; charset=utf-8" };
+  assert.equal((await edge.generate({ prompt: "p" }, { headers: withCharset })).status, 200);
+});
+
+test("too large a body is refused, announced or not", LIMIT, async () => {
+  const chunk = Buffer.alloc(1024 * 1024, " ");
+  const announced = await upload({ "content-length": MAX_BODY + 1 }, []);
+  assert.equal(announced.status, 413);
+  const chunked = await upload({ "transfer-encoding": "chunked" }, Array(21).fill(chunk));
+  assert.equal(chunked.status, 413);
+  assert.equal(chunked.body.code, "body_too_large");
+  assert.equal(edge.origin.requests.length, 0);
+
+  const largest = `{"prompt":"p"}`.padEnd(MAX_BODY, " ");
+  assert.equal((await edge.generate(largest)).status, 200);
+});
+
+/** Sends a body that may never end, and reads the answer that comes before its end. */
+function upload(headers, chunks) {
+  return new Promise((resolve, reject) => {
+    const request = http.request(`${edge.url}/api/media/generate-image`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json", ...headers },
+    });
+    let answered = false;
+    request.on("error", (error) => answered || reject(error));
+    request.on("response", (response) => {
+      answered = true;
+      let text = "";
+      response.setEncoding("utf8").on("data", (data) => (text += data));
+      response.on("end", () => {
+        request.destroy();
+        resolve({ status: response.statusCode, body: JSON.parse(text) });
+      });
+    });
+    request.flushHeaders();
+    for (const chunk of chunks) request.write(chunk);
+  });
+}

@@ -1,0 +1,91 @@
+// An origin that does what a test tells it, and verifies every signature by itself: the form
+// that the Rust code signs is checked against RFC 9421 read a second time.
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+
+const COVERED = '("@method" "@path" "@query" "content-digest" "darkroom-caller")';
+const INPUT = /^darkroom=(\(.*\);created=(\d+);nonce="([0-9a-f]{32})";keyid="([^"]+)";alg="hmac-sha256")$/;
+const UNSIGNED = ["/healthz", "/readyz"];
+
+export class ScriptedOrigin {
+  /** Requests whose signature was good, in the order they came: `{method, url, headers, body}`. */
+  requests = [];
+  /** What was wrong with the others. */
+  violations = [];
+  /** Answers a request; each test sets its own. */
+  answer = (request, response) => json(response, 200, {});
+
+  constructor(secret) {
+    this.secret = secret;
+    this.nonces = new Set();
+  }
+
+  async start() {
+    this.server = createServer((request, response) => this.#receive(request, response));
+    this.server.listen(0, "127.0.0.1");
+    await once(this.server, "listening");
+    return `http://127.0.0.1:${this.server.address().port}`;
+  }
+
+  async stop() {
+    if (!this.server.listening) return;
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, "close");
+  }
+
+  /** The only request since the last call. */
+  takeOne() {
+    const taken = this.requests.splice(0);
+    if (taken.length !== 1) throw new Error(`${taken.length} requests instead of one`);
+    return taken[0];
+  }
+
+  async #receive(request, response) {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = Buffer.concat(chunks);
+    const { method, url, headers } = request;
+    if (!UNSIGNED.includes(url)) {
+      const wrong = this.#whatIsWrong(method, url, headers, body);
+      if (wrong) {
+        this.violations.push(`${method} ${url}: ${wrong}`);
+        response.writeHead(401).end();
+        return;
+      }
+    }
+    this.requests.push({ method, url, headers, body: body.toString() });
+    this.answer(request, response, body);
+  }
+
+  #whatIsWrong(method, url, headers, body) {
+    const digest = `sha-256=:${createHash("sha256").update(body).digest("base64")}:`;
+    if (headers["content-digest"] !== digest) return "the digest is not the body's";
+    const [, parameters, created, nonce, keyid] = INPUT.exec(headers["signature-input"]) ?? [];
+    if (!parameters?.startsWith(`${COVERED};`)) return `signed is ${headers["signature-input"]}`;
+    if (keyid !== this.secret.id) return `signed by ${keyid}`;
+    if (Math.abs(Date.now() / 1000 - Number(created)) > 60) return "too old";
+    if (this.nonces.has(nonce)) return "a replay";
+    this.nonces.add(nonce);
+    const [path, query = ""] = url.split("?");
+    const base = [
+      `"@method": ${method}`,
+      `"@path": ${path}`,
+      `"@query": ?${query}`,
+      `"content-digest": ${digest}`,
+      `"darkroom-caller": ${headers["darkroom-caller"]}`,
+      `"@signature-params": ${parameters}`,
+    ].join("\n");
+    const expected = createHmac("sha256", this.secret.secret).update(base).digest();
+    const [, found = ""] = /^darkroom=:(.+):$/.exec(headers.signature) ?? [];
+    const given = Buffer.from(found, "base64");
+    const fits = given.length === expected.length && timingSafeEqual(given, expected);
+    return fits ? null : "the signature does not fit";
+  }
+}
+
+export function json(response, status, body, headers = {}) {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.end(JSON.stringify(body));
+}

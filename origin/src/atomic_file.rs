@@ -1,0 +1,75 @@
+//! Files that are there whole or not at all, whenever the power fails.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Writes a file under a temporary name beside `path`, flushes it to the disk, and renames it.
+///
+/// The temporary name follows from the final one, so that what a crash leaves behind is
+/// overwritten by the next try instead of piling up. One writer at a time for each `path`.
+///
+/// # Errors
+/// What the file system says; `path` is as it was then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{}` names no file", path.display()),
+        ));
+    };
+    // The parent of a bare file name is the empty path.
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let part = folder.join(format!(".{}.part", name.to_string_lossy()));
+    let mut file = File::create(&part)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&part, path));
+    if let Err(error) = written {
+        // The first error is the one to report: a full disk often fails the removal too.
+        drop(fs::remove_file(&part));
+        return Err(error);
+    }
+    sync_folder(folder)
+}
+
+/// A rename outlives a power failure only once its folder is on the disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Other systems cannot open a folder as a file, and journal renames themselves.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.png");
+        write_atomically(&path, b"first, longer").expect("written");
+        write_atomically(&path, b"second").expect("written");
+        assert_eq!(fs::read(&path).expect("read"), b"second");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_folder_as_it_was() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).expect("folder");
+        assert!(write_atomically(&path, b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+}

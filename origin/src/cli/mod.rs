@@ -1,0 +1,83 @@
+//! The commands. Each is a file; this one says which there are and how they end.
+
+mod flags;
+mod generate;
+mod parity;
+mod serve;
+mod settings;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes pictures from words.
+#[derive(Debug, Parser)]
+#[command(name = "darkroom", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service behind the edge
+    Serve {
+        /// Configuration file (TOML)
+        #[arg(long, value_name = "FILE", env = "DARKROOM_CONFIG")]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        settings: flags::SettingFlags,
+    },
+    /// Make one picture, with no service and no database
+    Generate(generate::GenerateArgs),
+    /// Compare the engine with reference tensors
+    Parity(parity::ParityArgs),
+    /// Print every setting as a Markdown table
+    Settings,
+}
+
+/// How a command failed: by what it was given, or by what happened.
+#[derive(Debug)]
+enum Failure {
+    /// Exit code 2, like a flag that does not exist.
+    Input(anyhow::Error),
+    /// Exit code 1.
+    Run(anyhow::Error),
+}
+
+impl Failure {
+    /// Wrong input.
+    fn input(error: impl Into<anyhow::Error>) -> Self {
+        Self::Input(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Run(error)
+    }
+}
+
+/// Runs the command that this process was called with.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve { config, settings } => serve::run(config.as_deref(), settings),
+        Command::Generate(args) => generate::run(&args),
+        Command::Parity(args) => parity::run(&args),
+        Command::Settings => settings::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Input(error)) => report(&error, 2),
+        Err(Failure::Run(error)) => report(&error, 1),
+    }
+}
+
+/// Says what went wrong, with its causes.
+fn report(error: &anyhow::Error, code: u8) -> ExitCode {
+    // With standard error gone there is nobody left to tell; the exit code still does.
+    drop(writeln!(io::stderr(), "error: {error:#}"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,321 @@
+//! Typed values of the settings, or everything that is wrong with them at once.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use darkroom_sdxl::DeviceKind;
+use darkroom_shared::signature::Secret;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::layers::Layers;
+use super::settings::{self, Setting};
+use crate::database::Address;
+
+/// What `darkroom serve` runs by.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// [`settings::LISTEN`].
+    pub listen: SocketAddr,
+    /// [`settings::PUBLIC_URL`].
+    pub public_url: Url,
+    /// [`settings::ORIGIN_SECRETS`].
+    pub origin_secrets: Vec<Secret>,
+    /// [`settings::DATA_DIR`].
+    pub data_dir: PathBuf,
+    /// [`settings::MODEL`].
+    pub model: PathBuf,
+    /// [`settings::DEVICE`].
+    pub device: DeviceKind,
+    /// [`settings::QUEUE_LIMIT`].
+    pub queue_limit: u32,
+    /// [`settings::DATABASE_URL`].
+    pub database: Address,
+    /// [`settings::BUCKET`] and what belongs to it.
+    pub bucket: Option<Bucket>,
+    /// [`settings::CLOUDFRONT`].
+    pub cloudfront_domain: Option<String>,
+    /// [`settings::LOG`].
+    pub log: String,
+}
+
+/// Where pictures are stored when not in a folder.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// The bucket's name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Another server than AWS's.
+    pub endpoint: Option<Url>,
+}
+
+/// Settings that are wrong, each with its remedy.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let settings = if count == 1 {
+            "setting is"
+        } else {
+            "settings are"
+        };
+        write!(f, "{count} {settings} wrong:")?;
+        self.0.iter().try_for_each(|wrong| write!(f, "\n  {wrong}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads every setting.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, by name, with the remedy.
+    pub fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let mut reader = Reader {
+            layers,
+            wrong: Vec::new(),
+        };
+        let config = Self::read_all(&mut reader);
+        match config {
+            Some(config) if reader.wrong.is_empty() => Ok(config),
+            _ => Err(ConfigError(reader.wrong)),
+        }
+    }
+
+    /// `None` where a value without a default is wrong; by then it is in the list.
+    fn read_all(reader: &mut Reader<'_>) -> Option<Self> {
+        // Every setting is read before the first `?`, so that all that is wrong is told.
+        let listen = reader.parse(&settings::LISTEN, |text| {
+            text.parse::<SocketAddr>()
+                .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8788".to_owned())
+        });
+        let public_url = reader.parse(&settings::PUBLIC_URL, web_address);
+        let origin_secrets = reader.secrets();
+        let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
+        let model = reader.parse(&settings::MODEL, |text| Ok(PathBuf::from(text)));
+        let device = reader.parse(&settings::DEVICE, str::parse::<DeviceKind>);
+        let queue_limit = reader.parse(&settings::QUEUE_LIMIT, |text| {
+            let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
+            limit.ok_or_else(|| "write a whole number above 0".to_owned())
+        });
+        let database = reader.optional_secret(&settings::DATABASE_URL, |text| {
+            Address::parse(text).map_err(|error| error.to_string())
+        });
+        let bucket = reader.bucket();
+        let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
+        let log = reader.log();
+        let data_dir = data_dir?;
+        Some(Self {
+            listen: listen?,
+            public_url: public_url?,
+            origin_secrets: origin_secrets?,
+            model: model?,
+            device: device?,
+            queue_limit: queue_limit?,
+            database: database.unwrap_or_else(|| Address::file(data_dir.join("darkroom.db"))),
+            bucket,
+            cloudfront_domain,
+            log: log?,
+            data_dir,
+        })
+    }
+}
+
+/// Reads settings one by one and gathers what is wrong.
+struct Reader<'a> {
+    layers: &'a Layers,
+    wrong: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn parse<T>(
+        &mut self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match self.layers.find(setting) {
+            Some(_) => self.optional(setting, read),
+            None => read(setting.default).ok(),
+        }
+    }
+
+    fn optional<T>(
+        &mut self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, source) = self.layers.find(setting)?;
+        read(text)
+            .map_err(|remedy| {
+                let name = setting.name;
+                self.wrong
+                    .push(format!("{name} ({source}) is `{text}`: {remedy}"));
+            })
+            .ok()
+    }
+
+    /// The same for values that must not be shown.
+    fn optional_secret<T>(
+        &mut self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, source) = self.layers.find(setting)?;
+        read(text)
+            .map_err(|remedy| {
+                let name = setting.name;
+                self.wrong.push(format!("{name} ({source}): {remedy}"));
+            })
+            .ok()
+    }
+
+    fn secrets(&mut self) -> Option<Vec<Secret>> {
+        let setting = &settings::ORIGIN_SECRETS;
+        if self.layers.find(setting).is_none() {
+            self.wrong.push(format!(
+                "{} is not set: write `id:secret`, the same as the edge's, the secret from \
+                 `openssl rand -hex 32`, say",
+                setting.name
+            ));
+        }
+        self.optional_secret(setting, |text| {
+            Secret::parse_list(text).map_err(|error| error.to_string())
+        })
+    }
+
+    fn bucket(&mut self) -> Option<Bucket> {
+        let name = self.optional(&settings::BUCKET, |text| Ok(text.to_owned()));
+        let region = self.optional(&settings::REGION, |text| Ok(text.to_owned()));
+        let endpoint = self.optional(&settings::ENDPOINT, web_address);
+        let name = name?;
+        if region.is_none() && endpoint.is_none() {
+            self.wrong.push(format!(
+                "{} is not set: a bucket of AWS needs its region, such as eu-central-1",
+                settings::REGION.name
+            ));
+        }
+        Some(Bucket {
+            name,
+            // Other servers mostly ignore it, but a signature must name one.
+            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            endpoint,
+        })
+    }
+
+    fn log(&mut self) -> Option<String> {
+        let check = |text: &str| match EnvFilter::try_new(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(format!(
+                "{error}; write `info` or `info,darkroom_origin=debug`"
+            )),
+        };
+        let rust_log = Setting {
+            name: "RUST_LOG",
+            ..settings::LOG
+        };
+        match self.layers.find(&settings::LOG) {
+            None => self.parse(&rust_log, check),
+            Some(_) => self.parse(&settings::LOG, check),
+        }
+    }
+}
+
+fn web_address(text: &str) -> Result<Url, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "write an http or https address, such as http://127.0.0.1:8787".to_owned())
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let is_domain = text.contains('.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+    is_domain
+        .then(|| text.to_owned())
+        .ok_or_else(|| "write the domain alone, such as d111111abcdef8.cloudfront.net".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: (&str, &str) = (
+        "DARKROOM_ORIGIN_SECRETS",
+        "a:0123456789abcdef0123456789abcdef",
+    );
+
+    fn environment(values: &[(&str, &str)]) -> Layers {
+        Layers {
+            environment: values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Layers::default()
+        }
+    }
+
+    #[test]
+    fn the_secrets_are_enough() {
+        let config = Config::read(&environment(&[SECRET])).expect("valid");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8788");
+        assert_eq!(config.queue_limit, 100);
+        assert!(config.bucket.is_none());
+        assert_eq!(config.log, "info");
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn every_wrong_setting_is_told_at_once_and_secrets_are_not_shown() {
+        let layers = environment(&[
+            ("DARKROOM_LISTEN", "somewhere"),
+            ("DARKROOM_PUBLIC_URL", "ftp://x"),
+            ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
+            ("DARKROOM_DEVICE", "abacus"),
+            ("DARKROOM_QUEUE_LIMIT", "0"),
+            ("DATABASE_URL", "postgres://u:hush@h/d"),
+            ("AWS_S3_BUCKET", "b"),
+            ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
+            ("DARKROOM_LOG", "=,="),
+        ]);
+        let message = Config::read(&layers).expect_err("refused").to_string();
+        for name in layers.environment.keys() {
+            let name = if name == "AWS_S3_BUCKET" {
+                "AWS_S3_REGION"
+            } else {
+                name
+            };
+            assert!(message.contains(name), "{name} in {message}");
+        }
+        assert!(message.contains("not supported by this version"));
+        assert!(!message.contains("hush"), "{message}");
+    }
+
+    #[test]
+    fn rust_log_is_read_where_ours_is_unset() {
+        let both = environment(&[SECRET, ("RUST_LOG", "warn"), ("DARKROOM_LOG", "debug")]);
+        assert_eq!(Config::read(&both).expect("valid").log, "debug");
+        let one = environment(&[SECRET, ("RUST_LOG", "warn")]);
+        assert_eq!(Config::read(&one).expect("valid").log, "warn");
+    }
+
+    #[test]
+    fn an_endpoint_needs_no_region() {
+        let layers = environment(&[
+            SECRET,
+            ("AWS_S3_BUCKET", "b"),
+            ("AWS_S3_ENDPOINT", "http://127.0.0.1:9000"),
+        ]);
+        let bucket = Config::read(&layers)
+            .expect("valid")
+            .bucket
+            .expect("bucket");
+        assert_eq!(bucket.region, "us-east-1");
+    }
+}

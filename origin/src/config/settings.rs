@@ -1,0 +1,113 @@
+//! Every setting, declared once.
+
+use std::fmt::Write as _;
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// The key in the configuration file.
+    pub key: &'static str,
+    /// The command-line flag; `None` for secrets, which other users could read there.
+    pub flag: Option<&'static str>,
+    /// What holds where nothing is said; empty where nothing does.
+    pub default: &'static str,
+    /// What it is for, in one sentence of Markdown.
+    pub doc: &'static str,
+}
+
+macro_rules! settings {
+    ($($constant:ident = $name:literal, $key:literal, $flag:expr, $default:expr, $doc:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`")]
+            pub const $constant: Setting = Setting {
+                name: $name,
+                key: $key,
+                flag: $flag,
+                default: $default,
+                doc: $doc,
+            };
+        )*
+
+        /// Every setting there is, in the order of the documentation.
+        pub const ALL: &[Setting] = &[$($constant),*];
+    };
+}
+
+settings! {
+    LISTEN = "DARKROOM_LISTEN", "listen", Some("listen"), "127.0.0.1:8788",
+        "Address and port to listen on; port 0 takes a free one.";
+    PUBLIC_URL = "DARKROOM_PUBLIC_URL", "public_url", Some("public-url"), "http://127.0.0.1:8787",
+        "The edge's address: what the pictures' URLs begin with where no CloudFront is set.";
+    ORIGIN_SECRETS = "DARKROOM_ORIGIN_SECRETS", "origin_secrets", None, "",
+        "**Required.** Secrets shared with the edge, `id:secret[,id:secret]`, at least 32 characters each; two may be live at once, so that they rotate.";
+    DATA_DIR = "DARKROOM_DATA_DIR", "data_dir", Some("data-dir"), "./data",
+        "Folder for the database, for pictures on their way to the store, and for the pictures themselves where no bucket is set.";
+    MODEL = "DARKROOM_MODEL", "model", Some("model"), "origin/demo-model",
+        "Folder of an SDXL model in diffusers layout.";
+    DEVICE = "DARKROOM_DEVICE", "device", Some("device"), "auto",
+        "What computes: `auto`, `cpu` or `gpu`.";
+    QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
+        "Jobs that may wait for the engine; one more is answered 429.";
+    DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
+        "`sqlite://PATH`.";
+    BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",
+        "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use.";
+    REGION = "AWS_S3_REGION", "aws_s3_region", Some("aws-s3-region"), "",
+        "The bucket's region; required with a bucket of AWS, `us-east-1` unless told with an endpoint.";
+    ENDPOINT = "AWS_S3_ENDPOINT", "aws_s3_endpoint", Some("aws-s3-endpoint"), "",
+        "Address of another S3-compatible server; buckets are then named in the path.";
+    CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
+        "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
+    LOG = "DARKROOM_LOG", "log", Some("log"), "info",
+        "What to log, in the syntax of `RUST_LOG`, which is read where this is unset.";
+}
+
+/// The settings as a Markdown table, for the README.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table =
+        String::from("| environment | file | flag | default | what |\n|---|---|---|---|---|\n");
+    for setting in ALL {
+        let flag = setting
+            .flag
+            .map_or_else(|| "–".to_owned(), |flag| format!("`--{flag}`"));
+        let default = match setting.default {
+            "" => "–".to_owned(),
+            words if words.contains('`') => words.to_owned(),
+            value => format!("`{value}`"),
+        };
+        writeln!(
+            table,
+            "| `{}` | `{}` | {flag} | {default} | {} |",
+            setting.name, setting.key, setting.doc
+        )
+        .expect("a String takes any text");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_flags_follow_from_names() {
+        for setting in ALL {
+            let name = setting.name.to_lowercase();
+            let key = name.strip_prefix("darkroom_").unwrap_or(&name);
+            assert_eq!(setting.key, key);
+            if let Some(flag) = setting.flag {
+                assert_eq!(flag, key.replace('_', "-"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_setting() {
+        let table = markdown();
+        assert_eq!(table.lines().count(), ALL.len() + 2);
+        assert!(table.contains("| `DARKROOM_LISTEN` | `listen` | `--listen` | `127.0.0.1:8788` |"));
+    }
+}

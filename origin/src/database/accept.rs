@@ -1,0 +1,107 @@
+//! Accepting a job: it, its images and its first event in one transaction.
+
+use darkroom_shared::job::Status;
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::Visibility;
+use darkroom_shared::timestamp::UnixMillis;
+use uuid::Uuid;
+
+use super::{Database, DatabaseError, events};
+
+/// A job to be accepted.
+#[derive(Clone, Debug)]
+pub struct NewJob<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub account: &'a str,
+    /// The caller's label.
+    pub task_id: Option<&'a str>,
+    /// The recipe of its first image.
+    pub recipe: &'a Recipe,
+    /// Who may fetch its images.
+    pub visibility: Visibility,
+    /// Its images, in order.
+    pub images: Vec<NewImage>,
+    /// When it is accepted.
+    pub now: UnixMillis,
+}
+
+/// An image of a job to be accepted.
+#[derive(Clone, Debug)]
+pub struct NewImage {
+    /// Its id.
+    pub id: Uuid,
+    /// Its object name.
+    pub key: String,
+    /// The seed that makes it alone.
+    pub seed: u64,
+    /// The hash of its own recipe.
+    pub recipe_sha256: String,
+}
+
+/// Whether a job was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is in the queue.
+    Accepted,
+    /// Too many are waiting; nothing was recorded.
+    QueueFull,
+}
+
+impl Database {
+    /// Records a job and its images, unless `queue_limit` jobs are waiting.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; nothing was recorded then.
+    pub async fn accept(
+        &self,
+        job: &NewJob<'_>,
+        queue_limit: u32,
+    ) -> Result<Acceptance, DatabaseError> {
+        let recipe = serde_json::to_string(job.recipe).map_err(DatabaseError::Recipe)?;
+        let id = job.id.to_string();
+        let mut transaction = self.write().await?;
+        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
+            .fetch_one(&mut *transaction)
+            .await?;
+        if waiting >= i64::from(queue_limit) {
+            return Ok(Acceptance::QueueFull);
+        }
+        sqlx::query(
+            "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, created_at)
+             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+        )
+        .bind(&id)
+        .bind(job.account)
+        .bind(job.task_id)
+        .bind(recipe)
+        .bind(i64::from(job.recipe.steps) * job.images.len() as i64)
+        .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
+        .bind(job.now)
+        .execute(&mut *transaction)
+        .await?;
+        for (position, image) in (0_i64..).zip(&job.images) {
+            sqlx::query(
+                "INSERT INTO images (id, job_id, position, object_key, seed, recipe_sha256,
+                                     visibility, width, height, content_type)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(image.id.to_string())
+            .bind(&id)
+            .bind(position)
+            .bind(&image.key)
+            .bind(image.seed as i64)
+            .bind(&image.recipe_sha256)
+            .bind(job.visibility.as_str())
+            .bind(job.recipe.width)
+            .bind(job.recipe.height)
+            .bind(job.recipe.format.content_type())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        events::append(&mut transaction, &id, Status::Queued.as_str(), job.now).await?;
+        transaction.commit().await?;
+        Ok(Acceptance::Accepted)
+    }
+}

@@ -1,0 +1,41 @@
+//! What can go wrong with the books.
+
+use std::path::PathBuf;
+
+/// A failure of the database.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The file cannot be opened or made.
+    #[error("the database `{}` cannot be opened: is the folder writable?", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What sqlx says.
+        source: sqlx::Error,
+    },
+    /// The folder for the file cannot be made.
+    #[error("the folder for the database `{}` cannot be made", path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What the file system says.
+        source: std::io::Error,
+    },
+    /// The tables cannot be brought up to date.
+    #[error("the database cannot be migrated: was it made by a newer version?")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A statement failed.
+    #[error("the database failed")]
+    Query(#[from] sqlx::Error),
+    /// A row holds what this version never wrote.
+    #[error("the database holds a {what} that cannot be read")]
+    Row {
+        /// Which column.
+        what: &'static str,
+        /// What the parser says, where there was one.
+        source: Option<serde_json::Error>,
+    },
+    /// A recipe cannot be written.
+    #[error("the recipe cannot be written as JSON")]
+    Recipe(#[source] serde_json::Error),
+}

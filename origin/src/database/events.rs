@@ -1,0 +1,61 @@
+//! What happened to a job, numbered from 1, for readers that come and go.
+
+use darkroom_shared::timestamp::UnixMillis;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Database, DatabaseError};
+
+/// The name of the event for a step that is done; the others are named after the status.
+pub(super) const PROGRESS: &str = "progress";
+
+/// One event of a job.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredEvent {
+    /// Its number within the job.
+    pub number: u32,
+    /// `progress`, or the status that the job came to.
+    pub name: String,
+    /// Steps done at that moment.
+    pub step: u32,
+    /// When it happened.
+    pub at: UnixMillis,
+}
+
+/// Appends an event, with the job's progress as it is in this transaction.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    job: &str,
+    name: &str,
+    at: UnixMillis,
+) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "INSERT INTO job_events (job_id, number, name, step, at)
+         SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1),
+                ?2, step, ?3
+         FROM jobs WHERE id = ?1",
+    )
+    .bind(job)
+    .bind(name)
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl Database {
+    /// The events of a job that come after number `after`, oldest first.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn events(&self, job: &str, after: u32) -> Result<Vec<StoredEvent>, DatabaseError> {
+        let events = sqlx::query_as(
+            "SELECT number, name, step, at FROM job_events
+             WHERE job_id = ? AND number > ? ORDER BY number LIMIT 200",
+        )
+        .bind(job)
+        .bind(after)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(events)
+    }
+}

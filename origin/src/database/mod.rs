@@ -1,0 +1,25 @@
+//! The books: jobs, the pictures they make, their events, and the nonces seen.
+//!
+//! `accept` puts a job into the queue and `queue` takes it out; `outcome` ends it.
+//! `read` finds jobs, images and events again. Every step that changes a job's status writes
+//! its event in the same transaction, so that who reads events never misses or invents one.
+
+mod accept;
+mod address;
+mod error;
+mod events;
+mod nonces;
+mod open;
+mod outcome;
+mod queue;
+mod read;
+mod rows;
+
+pub use accept::{Acceptance, NewImage, NewJob};
+pub use address::{Address, AddressError};
+pub use error::DatabaseError;
+pub use events::StoredEvent;
+pub use open::Database;
+pub use outcome::Ended;
+pub use queue::{ClaimedImage, ClaimedJob, MAX_ATTEMPTS};
+pub use read::{Ahead, StoredJob};

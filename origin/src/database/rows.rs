@@ -1,0 +1,105 @@
+//! Rows as they are stored, and how they become what the API shows.
+
+use darkroom_shared::job::{Image, Job, JobError, Progress, Status};
+use darkroom_shared::problem::Code;
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::Visibility;
+
+use super::DatabaseError;
+use crate::addresses::Addresses;
+
+#[derive(sqlx::FromRow)]
+pub(super) struct JobRow {
+    pub(super) sequence: i64,
+    pub(super) pixels: i64,
+    id: String,
+    task_id: Option<String>,
+    status: String,
+    recipe: String,
+    step: u32,
+    steps: u32,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ImageRow {
+    pub(super) job_id: String,
+    id: String,
+    object_key: String,
+    seed: i64,
+    visibility: String,
+    width: u32,
+    height: u32,
+    content_type: String,
+    bytes: i64,
+    sha256: String,
+}
+
+const fn unreadable(what: &'static str) -> DatabaseError {
+    DatabaseError::Row { what, source: None }
+}
+
+impl JobRow {
+    /// The job without its images, place and estimate.
+    pub(super) fn into_job(self) -> Result<Job, DatabaseError> {
+        let recipe: Recipe =
+            serde_json::from_str(&self.recipe).map_err(|source| DatabaseError::Row {
+                what: "recipe",
+                source: Some(source),
+            })?;
+        let error = self
+            .error_code
+            .map(|name| {
+                let code = Code::ALL.iter().find(|code| code.as_str() == name);
+                Ok::<_, DatabaseError>(JobError {
+                    code: *code.ok_or_else(|| unreadable("error code"))?,
+                    message: self.error_message.unwrap_or_default(),
+                })
+            })
+            .transpose()?;
+        Ok(Job {
+            id: self.id,
+            status: Status::parse(&self.status).ok_or_else(|| unreadable("status"))?,
+            task_id: self.task_id,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            progress: Progress {
+                step: self.step,
+                steps: self.steps,
+            },
+            queue_position: None,
+            eta_seconds: None,
+            images: Vec::new(),
+            error,
+            recipe,
+        })
+    }
+}
+
+impl ImageRow {
+    pub(super) fn into_image(self, addresses: &Addresses) -> Result<Image, DatabaseError> {
+        let visibility = match self.visibility.as_str() {
+            "public" => Visibility::Public,
+            "private" => Visibility::Private,
+            _ => return Err(unreadable("visibility")),
+        };
+        Ok(Image {
+            url: addresses.of(&self.object_key),
+            id: self.id,
+            key: self.object_key,
+            width: self.width,
+            height: self.height,
+            content_type: self.content_type,
+            bytes: self.bytes as u64,
+            sha256: self.sha256,
+            seed: self.seed as u64,
+            visibility,
+            expires_at: None,
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! What makes pictures, behind a door small enough for tests to stand in for it.
+
+mod revision;
+mod sdxl;
+
+use std::ops::ControlFlow;
+
+use darkroom_shared::model::Model;
+use darkroom_shared::recipe::Recipe;
+
+pub use revision::{RevisionError, revision};
+pub use sdxl::{OpenError, SdxlEngine};
+
+/// Makes one picture at a time of a recipe; equal recipes make equal pictures.
+pub trait Engine: Send {
+    /// What it offers.
+    fn model(&self) -> Model;
+
+    /// Makes the picture of a recipe, calling `on_step` with (steps done, steps in all) after
+    /// each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn generate(
+        &self,
+        recipe: &Recipe,
+        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError>;
+
+    /// Does once what would make the first picture slow: compiles kernels, touches weights.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the engine would fail on requests too.
+    fn warm_up(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// A picture in memory: RGB, 8 bits a channel, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// `3 × width × height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// Why a run made no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The callback ended it.
+    #[error("the run was ended by its callback")]
+    Canceled,
+    /// A value that this model does not take: the request was the reason.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// The request's field.
+        field: String,
+        /// What would be right.
+        message: String,
+    },
+    /// The engine itself failed.
+    #[error("the engine failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

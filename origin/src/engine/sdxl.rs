@@ -1,0 +1,213 @@
+//! The real engine: a Stable Diffusion XL pipeline loaded from a folder.
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use darkroom_sdxl::{DeviceKind, LoadError, NUMERICS, Pipeline, RunError, TextToImage};
+use darkroom_shared::model::{Defaults, Model};
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::Format;
+
+use super::{Engine, EngineError, Picture, RevisionError, revision};
+use crate::encode::FORMATS;
+
+/// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
+const NAME_FILE: &str = "darkroom.json";
+
+/// A loaded model on a device.
+#[derive(Debug)]
+pub struct SdxlEngine {
+    pipeline: Pipeline,
+    model: Model,
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The weights or the configuration.
+    #[error("the model in `{}` cannot be loaded", folder.display())]
+    Load {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What the engine says.
+        source: LoadError,
+    },
+    /// The digest of its files.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// Its name.
+    #[error("`{}` must be a JSON object with a text `name`", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong, where the parser can say it.
+        source: Option<serde_json::Error>,
+    },
+    /// The folder.
+    #[error("the model folder `{}` cannot be read", folder.display())]
+    Folder {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
+}
+
+impl SdxlEngine {
+    /// Loads the model in `folder` (diffusers layout).
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(folder: &Path, device: DeviceKind) -> Result<Self, OpenError> {
+        let name = model_name(folder)?;
+        // Both read every weight; side by side they read it from the disk once.
+        let (pipeline, revision) = std::thread::scope(|scope| {
+            let digest = scope.spawn(|| revision(folder));
+            let pipeline = Pipeline::load(folder, device);
+            let digest = digest
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (pipeline, digest)
+        });
+        let pipeline = pipeline.map_err(|source| OpenError::Load {
+            folder: folder.to_owned(),
+            source,
+        })?;
+        let defaults = pipeline.defaults();
+        let model = Model {
+            name,
+            revision: revision?,
+            engine: NUMERICS.to_owned(),
+            default: true,
+            defaults: Defaults {
+                width: defaults.width,
+                height: defaults.height,
+                steps: defaults.steps,
+                guidance_scale: defaults.guidance_scale,
+                scheduler: defaults.scheduler,
+            },
+            schedulers: Pipeline::SCHEDULERS
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            formats: FORMATS.to_vec(),
+        };
+        Ok(Self { pipeline, model })
+    }
+
+    /// The device, in words.
+    #[must_use]
+    pub fn device(&self) -> String {
+        self.pipeline.device()
+    }
+}
+
+impl Engine for SdxlEngine {
+    fn model(&self) -> Model {
+        self.model.clone()
+    }
+
+    fn generate(
+        &self,
+        recipe: &Recipe,
+        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let run = TextToImage {
+            prompt: recipe.prompt.clone(),
+            negative_prompt: recipe.negative_prompt.clone(),
+            width: recipe.width,
+            height: recipe.height,
+            steps: recipe.steps,
+            guidance_scale: recipe.guidance_scale,
+            scheduler: recipe.scheduler.clone(),
+            seed: recipe.seed,
+        };
+        let picture = self
+            .pipeline
+            .text_to_image(&run, &mut |done| on_step(done.step, done.steps))
+            .map_err(|error| match error {
+                RunError::Canceled => EngineError::Canceled,
+                RunError::Invalid { field, message } => EngineError::Invalid {
+                    field: field.to_owned(),
+                    message,
+                },
+                other => EngineError::Failed(Box::new(other)),
+            })?;
+        Ok(Picture {
+            width: picture.width,
+            height: picture.height,
+            rgb: picture.rgb,
+        })
+    }
+
+    fn warm_up(&self) -> Result<(), EngineError> {
+        let defaults = &self.model.defaults;
+        let recipe = Recipe {
+            prompt: "a warm-up".to_owned(),
+            negative_prompt: None,
+            width: defaults.width,
+            height: defaults.height,
+            steps: 1,
+            guidance_scale: defaults.guidance_scale,
+            scheduler: defaults.scheduler.clone(),
+            seed: 0,
+            model: self.model.name.clone(),
+            revision: self.model.revision.clone(),
+            engine: self.model.engine.clone(),
+            format: Format::Png,
+        };
+        self.generate(&recipe, &mut |_, _| ControlFlow::Continue(()))?;
+        Ok(())
+    }
+}
+
+/// The name in [`NAME_FILE`], or else the folder's own.
+fn model_name(folder: &Path) -> Result<String, OpenError> {
+    let path = folder.join(NAME_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let value: serde_json::Value =
+                serde_json::from_slice(&bytes).map_err(|source| OpenError::Name {
+                    path: path.clone(),
+                    source: Some(source),
+                })?;
+            let name = value["name"].as_str().filter(|name| !name.is_empty());
+            name.map(ToOwned::to_owned)
+                .ok_or(OpenError::Name { path, source: None })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // `.` and `..` have no name of their own: ask the file system what they are.
+            let whole = fs::canonicalize(folder).map_err(|source| OpenError::Folder {
+                folder: folder.to_owned(),
+                source,
+            })?;
+            Ok(whole.file_name().map_or_else(
+                || "model".to_owned(),
+                |name| name.to_string_lossy().into_owned(),
+            ))
+        }
+        Err(source) => Err(OpenError::Folder {
+            folder: folder.to_owned(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_called_by_its_file_or_its_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        let model = folder.path().join("tiny");
+        fs::create_dir(&model).expect("folder");
+        assert_eq!(model_name(&model).expect("name"), "tiny");
+        fs::write(model.join(NAME_FILE), r#"{"name":"sdxl-base"}"#).expect("written");
+        assert_eq!(model_name(&model).expect("name"), "sdxl-base");
+        fs::write(model.join(NAME_FILE), r#"{"name":5}"#).expect("written");
+        assert!(matches!(model_name(&model), Err(OpenError::Name { .. })));
+    }
+}

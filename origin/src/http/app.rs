@@ -1,0 +1,65 @@
+//! What handlers work with.
+
+use std::sync::Arc;
+
+use darkroom_shared::model::Model;
+use darkroom_shared::problem::{Code, FieldError, Problem};
+use darkroom_shared::signature::Secret;
+use tokio::sync::watch;
+
+use super::ApiError;
+use crate::database::Database;
+use crate::jobs::{EngineState, JobQueue, Phase};
+use crate::storage::Storage;
+
+/// What handlers work with. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The secrets shared with the edge.
+    pub secrets: Arc<[Secret]>,
+    /// The books, for nonces and readiness.
+    pub database: Database,
+    /// Where pictures are kept.
+    pub storage: Arc<Storage>,
+    /// How the engine is.
+    pub engine: watch::Receiver<EngineState>,
+    /// Whether the service is about to end.
+    pub phases: watch::Receiver<Phase>,
+    /// Where jobs are handed in.
+    pub queue: JobQueue,
+}
+
+impl App {
+    /// The model that is loaded.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] while there is none.
+    pub fn model(&self) -> Result<Arc<Model>, ApiError> {
+        match &*self.engine.borrow() {
+            EngineState::Ready(model) => Ok(Arc::clone(model)),
+            EngineState::Loading => Err(unavailable("the model is still being loaded")),
+            EngineState::Failed(_) => Err(unavailable("the model could not be loaded")),
+        }
+    }
+
+    /// The model that a request names, or the default one.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] while there is none, [`Code::Invalid`] for a name that is not
+    /// offered.
+    pub fn model_named(&self, name: Option<&str>) -> Result<Arc<Model>, ApiError> {
+        let model = self.model()?;
+        match name {
+            Some(name) if name != model.name => Err(vec![FieldError {
+                field: "model".into(),
+                message: format!("`{name}` is not offered; must be one of: {}", model.name),
+            }]
+            .into()),
+            _ => Ok(model),
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> ApiError {
+    Problem::new(Code::Unavailable, detail).into()
+}

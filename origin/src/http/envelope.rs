@@ -1,0 +1,84 @@
+//! What every request and answer has: an id, a line in the log, errors in one form.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::error;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives a request its id, logs it, and finishes its answer.
+///
+/// The log has the route, not the path, and no query: neither ids nor words of callers.
+pub(super) async fn wrap(request: Request, next: Next) -> Response {
+    let id = request_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", id);
+    async {
+        let begun = Instant::now();
+        let response = next.run(request).await;
+        let route = response
+            .extensions()
+            .get::<Route>()
+            .map(|route| route.0.clone());
+        let mut response = error::finish(response, &id);
+        tracing::info!(
+            %method,
+            route,
+            status = response.status().as_u16(),
+            milliseconds = begun.elapsed().as_millis() as u64,
+            "answered"
+        );
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The route that was taken, handed outwards for the log.
+#[derive(Clone)]
+pub(super) struct Route(String);
+
+impl Route {
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let path = request.extensions().get::<MatchedPath>()?;
+        Some(Self(path.as_str().to_owned()))
+    }
+}
+
+/// The id that the edge gave, where it is one that a log line can take.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_plain = (1..=128).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    is_plain.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_ids_are_taken_over() {
+        let id = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_static(value));
+            request_id(&headers)
+        };
+        assert_eq!(id("a-1_b.c").as_deref(), Some("a-1_b.c"));
+        assert_eq!(id(""), None);
+        assert_eq!(id("a b"), None);
+        assert_eq!(id("{\"level\":\"x\"}"), None);
+    }
+}

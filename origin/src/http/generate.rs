@@ -1,0 +1,99 @@
+//! `POST /api/media/generate-image`
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use darkroom_shared::job::{Generated, Job, Status};
+use darkroom_shared::problem::{Code, Problem};
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::GenerateRequest;
+
+use super::identity::Caller;
+use super::prefer::{PREFERENCE_APPLIED, Preference};
+use super::{ApiError, App};
+use crate::clock;
+
+/// Accepts a job and waits for its end as long as the caller likes.
+pub(super) async fn generate(
+    State(app): State<App>,
+    Caller(account): Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    require_json(&headers)?;
+    let request = GenerateRequest::from_json(&body)?;
+    let model = app.model_named(request.model.as_deref())?;
+    let recipe = Recipe::complete(&request, &model, random_seed()?)?;
+    let preference = Preference::of(&headers);
+    let id = app
+        .queue
+        .accept(&account, &request, &recipe, clock::now())
+        .await?;
+    let job = app.queue.wait(&account, &id, preference.wait()).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("job"))?;
+    let mut response = answer(job);
+    if let Some(applied) = preference.applied() {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// 200 with the images, 202 where they are still to come, the cause where they never will.
+fn answer(job: Job) -> Response {
+    match job.status {
+        Status::Succeeded => Json(Generated::from(job)).into_response(),
+        Status::Queued | Status::Running => {
+            let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
+            let mut response = (StatusCode::ACCEPTED, Json(Generated::from(job))).into_response();
+            if let Ok(location) = location {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
+        Status::Failed | Status::Canceled => ApiError::from(ended(job)).into_response(),
+    }
+}
+
+/// The problem of a job that ended without its images.
+fn ended(job: Job) -> Problem {
+    let problem = match &job.error {
+        Some(error) => Problem::new(error.code, error.message.clone()),
+        None if job.status == Status::Canceled => Problem::new(
+            Code::Canceled,
+            "the job was canceled while this call waited",
+        ),
+        None => Problem::new(Code::GenerationFailed, "the job failed"),
+    };
+    Problem {
+        job: Some(Box::new(job)),
+        ..problem
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        // The edge has checked it; a bare body is taken for what it must be.
+        .map_or("application/json", |value| {
+            value.to_str().unwrap_or_default()
+        });
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send the body as application/json",
+        )
+        .into())
+    }
+}
+
+/// A seed of 52 random bits, which leaves room for the seeds of ten images.
+fn random_seed() -> Result<u64, ApiError> {
+    getrandom::u64()
+        .map(|bits| bits >> 12)
+        .map_err(ApiError::internal)
+}

@@ -1,0 +1,99 @@
+//! `GET /api/jobs`, `GET` and `DELETE /api/jobs/{id}`
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use darkroom_shared::job::{Job, Page};
+use darkroom_shared::problem::FieldError;
+
+use super::identity::Caller;
+use super::{ApiError, App};
+use crate::clock;
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+/// The caller's jobs, newest first.
+pub(super) async fn list(
+    State(app): State<App>,
+    Caller(account): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Page<Job>>, ApiError> {
+    let query = ListQuery::read(query.as_deref().unwrap_or_default())?;
+    let page = app
+        .queue
+        .jobs(&account, query.cursor.as_deref(), query.limit)
+        .await?;
+    Ok(Json(page))
+}
+
+/// One job.
+pub(super) async fn show(
+    State(app): State<App>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, ApiError> {
+    let job = app.queue.job(&account, &id).await?;
+    job.map(Json).ok_or_else(|| ApiError::not_found("job"))
+}
+
+/// Cancels a job, and answers it as it is then.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, ApiError> {
+    let job = app.queue.cancel(&account, &id, clock::now()).await?;
+    job.map(Json).ok_or_else(|| ApiError::not_found("job"))
+}
+
+/// Which page of a list.
+#[derive(Debug, PartialEq, Eq)]
+struct ListQuery {
+    cursor: Option<String>,
+    limit: u32,
+}
+
+impl ListQuery {
+    fn read(query: &str) -> Result<Self, ApiError> {
+        let mut read = Self {
+            cursor: None,
+            limit: DEFAULT_LIMIT,
+        };
+        let mut errors = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "cursor" => read.cursor = Some(value.into_owned()),
+                "limit" => match value.parse() {
+                    Ok(limit @ 1..=MAX_LIMIT) => read.limit = limit,
+                    _ => errors.push(FieldError {
+                        field: "limit".into(),
+                        message: format!("must be a whole number from 1 to {MAX_LIMIT}"),
+                    }),
+                },
+                // The edge may be newer than the origin and say more.
+                _ => {}
+            }
+        }
+        if errors.is_empty() {
+            Ok(read)
+        } else {
+            Err(errors.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_from_the_query() {
+        let read = ListQuery::read("cursor=a%2Db&limit=5&new=1").expect("valid");
+        assert_eq!(read.cursor.as_deref(), Some("a-b"));
+        assert_eq!(read.limit, 5);
+        assert_eq!(ListQuery::read("").expect("valid").limit, DEFAULT_LIMIT);
+        for query in ["limit=0", "limit=101", "limit=x", "limit="] {
+            assert!(ListQuery::read(query).is_err(), "{query}");
+        }
+    }
+}

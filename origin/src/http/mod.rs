@@ -1,0 +1,52 @@
+//! The HTTP door. The edge calls it, nobody else: every request but the health checks must
+//! carry the edge's signature, which also says on whose behalf it comes.
+//!
+//! A request passes `envelope` (its id, its log line, the form of errors) and `identity`
+//! (the signature, the caller) before it comes to its handler.
+
+mod app;
+mod envelope;
+mod error;
+mod events;
+mod generate;
+mod health;
+mod identity;
+mod images;
+mod job_routes;
+mod models;
+mod pictures;
+mod prefer;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use darkroom_shared::request::MAX_BODY;
+
+pub use app::App;
+pub use error::ApiError;
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let signed = Router::new()
+        .route("/api/media/generate-image", post(generate::generate))
+        .route("/api/jobs", get(job_routes::list))
+        .route(
+            "/api/jobs/{id}",
+            get(job_routes::show).delete(job_routes::cancel),
+        )
+        .route("/api/jobs/{id}/events", get(events::stream))
+        .route("/api/images/{id}", get(images::show))
+        .route("/api/models", get(models::list))
+        .route("/generated/{file}", get(pictures::serve))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(from_fn_with_state(app.clone(), identity::verify))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback_service(signed.with_state(app.clone()))
+        .layer(from_fn(envelope::wrap))
+        .with_state(app)
+}

@@ -1,0 +1,45 @@
+//! `GET /generated/{file}`: the pictures themselves, where no CDN fetches them from the bucket.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use darkroom_shared::key::{CACHE_CONTROL_PUBLIC, parse_file_name};
+
+use super::{ApiError, App};
+
+/// Streams a public picture out of the store.
+pub(super) async fn serve(
+    State(app): State<App>,
+    Path(file): Path<String>,
+    request: HeaderMap,
+) -> Result<Response, ApiError> {
+    let not_found = || ApiError::not_found("picture");
+    parse_file_name(&file).ok_or_else(not_found)?;
+    let stored = app.storage.get(&format!("generated/{file}")).await?;
+    let stored = stored.ok_or_else(not_found)?;
+    let etag = format!("\"{}\"", stored.sha256);
+    let caching = [
+        (header::CACHE_CONTROL, CACHE_CONTROL_PUBLIC.to_owned()),
+        (header::ETAG, etag.clone()),
+    ];
+    if is_known(&request, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    let about = [
+        (header::CONTENT_TYPE, stored.content_type),
+        (header::CONTENT_LENGTH, stored.length.to_string()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    Ok((caching, about, Body::from_stream(stored.body)).into_response())
+}
+
+/// Whether the caller has the picture already (RFC 9110, 13.1.2).
+fn is_known(request: &HeaderMap, etag: &str) -> bool {
+    let values = request.get_all(header::IF_NONE_MATCH).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(|known| known.trim().trim_start_matches("W/"))
+        .any(|known| known == etag || known == "*")
+}

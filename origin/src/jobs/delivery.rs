@@ -1,0 +1,246 @@
+//! From the engine to the store: encode, put into the spool, upload, write down. All of it
+//! beside the engine, which goes on with the next picture.
+
+use std::sync::Arc;
+
+use darkroom_shared::problem::Code;
+use darkroom_shared::recipe::Recipe;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::{AtWork, Endings, Phase};
+use crate::cause::chain;
+use crate::database::{ClaimedImage, ClaimedJob};
+use crate::encode::{EncodeError, encode};
+use crate::engine::Picture;
+use crate::spool::{Spool, SpoolError};
+use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
+
+/// Pictures that may wait, raw, for the encoder: the engine waits rather than fill the memory.
+const ENCODING: u32 = 2;
+/// Pictures that may be on their way: while the store is away the queue fills up and says so,
+/// instead of the disk.
+const CARRYING: u32 = 32;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Carries pictures to the store.
+#[derive(Debug)]
+pub struct Delivery {
+    endings: Endings,
+    storage: Arc<Storage>,
+    spool: Spool,
+    encoding: Arc<Semaphore>,
+    carrying: Arc<Semaphore>,
+    phases: watch::Receiver<Phase>,
+}
+
+/// One image of a job at work.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The job.
+    pub job: Arc<ClaimedJob>,
+    /// The image.
+    pub image: ClaimedImage,
+    /// The image's own recipe.
+    pub recipe: Recipe,
+    /// Tells when the job has ended early.
+    pub work: AtWork,
+}
+
+/// Why a picture did not get into the spool.
+#[derive(Debug, thiserror::Error)]
+enum SpoolingError {
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// How an upload came out.
+enum Upload {
+    Stored { bytes: u64, sha256: String },
+    JobEnded,
+    Stopped,
+}
+
+impl Delivery {
+    /// Carries pictures from `spool` to `storage`.
+    #[must_use]
+    pub fn new(endings: Endings, storage: Arc<Storage>, spool: Spool) -> Self {
+        Self {
+            phases: endings.phases.clone(),
+            endings,
+            storage,
+            spool,
+            encoding: Arc::new(Semaphore::new(ENCODING as usize)),
+            carrying: Arc::new(Semaphore::new(CARRYING as usize)),
+        }
+    }
+
+    /// Whether an image was made by an earlier try and still waits in the spool.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn holds(&self, image: &ClaimedImage) -> Result<bool, SpoolError> {
+        self.spool.holds(&image.id)
+    }
+
+    /// Takes a picture over, `None` where the spool holds it already. Returns as soon as there
+    /// is room for it, or with the process's end.
+    pub async fn take(self: &Arc<Self>, task: Task, picture: Option<Picture>) {
+        let mut phases = self.phases.clone();
+        let room = async {
+            let carrying = self.carrying.clone().acquire_owned().await;
+            (carrying, self.encoding.clone().acquire_owned().await)
+        };
+        tokio::select! {
+            permits = room => {
+                // The semaphores are never closed.
+                if let (Ok(carrying), Ok(encoding)) = permits {
+                    let delivery = Arc::clone(self);
+                    tokio::spawn(async move {
+                        delivery.carry(task, picture, encoding).await;
+                        drop(carrying);
+                    });
+                }
+            }
+            () = Phase::reached(&mut phases, Phase::Stopping) => {}
+        }
+    }
+
+    /// Returns when nothing is on its way.
+    pub async fn idle(&self) {
+        drop(self.carrying.acquire_many(CARRYING).await);
+    }
+
+    async fn carry(&self, task: Task, picture: Option<Picture>, encoding: OwnedSemaphorePermit) {
+        let job = task.job.id.clone();
+        let spooled = match picture {
+            Some(picture) => self.put_into_spool(&task, picture).await,
+            None => Ok(()),
+        };
+        drop(encoding);
+        let delivered = match spooled {
+            Ok(()) => self.upload_and_record(task).await,
+            Err(cause) => Err(cause),
+        };
+        if let Err(cause) = delivered {
+            tracing::error!(job, error = chain(&*cause), "a picture could not be kept");
+            self.endings
+                .failed(&job, Code::Internal, "the picture could not be kept")
+                .await;
+        }
+    }
+
+    async fn put_into_spool(&self, task: &Task, picture: Picture) -> Result<(), Cause> {
+        let (spool, image, recipe) = (
+            self.spool.clone(),
+            task.image.id.clone(),
+            task.recipe.clone(),
+        );
+        let work = move || -> Result<(), SpoolingError> {
+            let file = encode(&picture, &recipe)?;
+            Ok(spool.write(&image, &file)?)
+        };
+        Ok(spawn_blocking(work).await??)
+    }
+
+    async fn upload_and_record(&self, mut task: Task) -> Result<(), Cause> {
+        let image = task.image.id.clone();
+        match self.upload(&mut task).await? {
+            Upload::Stored { bytes, sha256 } => {
+                let recorded = self
+                    .endings
+                    .stored(&task.job.id, &image, bytes, &sha256)
+                    .await;
+                // Kept until the books say so: the next process sends these bytes again.
+                if recorded {
+                    self.remove(image).await?;
+                }
+                Ok(())
+            }
+            Upload::JobEnded => self.remove(image).await,
+            Upload::Stopped => Ok(()),
+        }
+    }
+
+    /// Tries until the store has the picture, the job ends, or the process does.
+    async fn upload(&self, task: &mut Task) -> Result<Upload, Cause> {
+        let (object, file) = self.read(task).await?;
+        let mut phases = self.phases.clone();
+        let mut failures = 0;
+        loop {
+            if task.work.has_ended() {
+                return Ok(Upload::JobEnded);
+            }
+            let put = tokio::select! {
+                put = self.storage.put(&object, file.clone()) => put,
+                () = Phase::reached(&mut phases, Phase::Stopping) => return Ok(Upload::Stopped),
+            };
+            match put {
+                Ok(()) => {
+                    return Ok(Upload::Stored {
+                        bytes: file.len() as u64,
+                        sha256: object.metadata.sha256,
+                    });
+                }
+                Err(taken @ StorageError::Taken { .. }) => {
+                    self.remove(task.image.id.clone()).await?;
+                    return Err(taken.into());
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(
+                        job = task.job.id,
+                        failures,
+                        error = chain(&error),
+                        "the store did not take a picture yet"
+                    );
+                }
+            }
+            tokio::select! {
+                () = sleep(backoff(failures, spread(&task.image.id))) => {}
+                () = task.work.ended() => {}
+                () = Phase::reached(&mut phases, Phase::Stopping) => return Ok(Upload::Stopped),
+            }
+        }
+    }
+
+    /// The file in the spool, and what is stored with it: the same at every try.
+    async fn read(&self, task: &Task) -> Result<(Object, bytes::Bytes), Cause> {
+        let (spool, task) = (self.spool.clone(), task.clone());
+        let work = move || {
+            let waiting = spool.read(&task.image.id)?;
+            let sha256 = hex::encode(Sha256::digest(&waiting.bytes));
+            let metadata = Metadata::new(&About {
+                task_id: task.job.task_id.as_deref(),
+                made_at: waiting.made_at,
+                recipe_sha256: &task.image.recipe_sha256,
+                model: &task.recipe.model,
+                seed: task.recipe.seed,
+                sha256: &sha256,
+            });
+            let object = Object {
+                key: task.image.key,
+                content_type: task.image.content_type,
+                metadata,
+            };
+            Ok::<_, SpoolError>((object, waiting.bytes))
+        };
+        Ok(spawn_blocking(work).await??)
+    }
+
+    async fn remove(&self, image: String) -> Result<(), Cause> {
+        let spool = self.spool.clone();
+        Ok(spawn_blocking(move || spool.remove(&image)).await??)
+    }
+}
+
+/// Spreads uploads over time by their ids, which are random already.
+fn spread(image: &str) -> f64 {
+    let first = image.bytes().next().unwrap_or_default();
+    f64::from(first % 16) / 16.0
+}

@@ -1,0 +1,26 @@
+//! A job's life: accepted and watched at the `queue`, made on the `worker`, carried to the
+//! store by `delivery`.
+//!
+//! The database is the truth: the queue, the worker and deliveries know of each other only
+//! through it, through `changes` that say "look again", and through `running`, the flag
+//! that ends a run early.
+
+mod changes;
+mod delivery;
+mod endings;
+mod pace;
+mod phase;
+mod progress;
+mod queue;
+mod running;
+mod worker;
+
+pub use changes::{Changes, Watch};
+pub use delivery::{Delivery, Task};
+pub use endings::Endings;
+pub use pace::Pace;
+pub use phase::Phase;
+pub use progress::Progress;
+pub use queue::{AcceptError, JobQueue, JobQueueOptions};
+pub use running::{AtWork, Running};
+pub use worker::{EngineState, LoadFailure, Worker};

@@ -1,0 +1,251 @@
+//! The engine's own thread: takes jobs out of the queue and makes their pictures, one by one.
+
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use darkroom_shared::model::Model;
+use darkroom_shared::problem::Code;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::sleep;
+
+use super::{Delivery, Endings, Pace, Phase, Progress, Task};
+use crate::cause::chain;
+use crate::clock;
+use crate::database::ClaimedJob;
+use crate::engine::{Engine, EngineError, Picture};
+
+/// What a main thread has; a thread's own default is a quarter of it.
+const STACK: usize = 8 << 20;
+/// Before asking a database again that has just failed.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whatever kept a model from being loaded.
+pub type LoadFailure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether pictures can be made.
+#[derive(Clone, Debug)]
+pub enum EngineState {
+    /// The model is being loaded and warmed up.
+    Loading,
+    /// It makes pictures.
+    Ready(Arc<Model>),
+    /// It never will.
+    Failed(Arc<LoadFailure>),
+}
+
+/// What the engine's thread works with.
+#[derive(Debug)]
+pub struct Worker {
+    /// Ends jobs that fail.
+    pub endings: Endings,
+    /// Takes the pictures over.
+    pub delivery: Arc<Delivery>,
+    /// Takes in what steps are done.
+    pub progress: Progress,
+    /// Is told how long steps take.
+    pub pace: Arc<Pace>,
+    /// Rings when a job has been accepted.
+    pub wake: Arc<Notify>,
+    /// When to take no more, and when to stop.
+    pub phases: watch::Receiver<Phase>,
+    /// Is told how the engine is.
+    pub state: watch::Sender<EngineState>,
+    /// Where waiting happens.
+    pub runtime: Handle,
+}
+
+impl Worker {
+    /// Starts the thread: it loads the engine, then makes jobs until the service drains. The
+    /// channel closes with the thread.
+    ///
+    /// # Errors
+    /// The system cannot start a thread.
+    pub fn start(
+        self,
+        load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure> + Send + 'static,
+    ) -> std::io::Result<oneshot::Receiver<()>> {
+        let (done, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                let _done = done;
+                self.run(load);
+            })?;
+        Ok(ended)
+    }
+
+    fn run(&self, load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure>) {
+        let engine = match catch_unwind(AssertUnwindSafe(|| open(load))) {
+            Ok(Ok(engine)) => engine,
+            Ok(Err(failure)) => return self.loading_failed(failure),
+            Err(panic) => return self.loading_failed(panic_text(&*panic).into()),
+        };
+        let model = Arc::new(engine.model());
+        tracing::info!(
+            model = model.name,
+            revision = model.revision,
+            "the engine is ready"
+        );
+        self.state.send_replace(EngineState::Ready(model));
+        while let Some(job) = self.next_job() {
+            self.make(&*engine, &Arc::new(job));
+        }
+    }
+
+    fn loading_failed(&self, failure: LoadFailure) {
+        tracing::error!(error = chain(&*failure), "the engine cannot start");
+        self.state
+            .send_replace(EngineState::Failed(Arc::new(failure)));
+    }
+
+    /// Waits for a job; `None` when the service drains.
+    fn next_job(&self) -> Option<ClaimedJob> {
+        let mut phases = self.phases.clone();
+        self.runtime.block_on(async {
+            while *phases.borrow() == Phase::Serving {
+                let pause = match self.endings.database.claim(clock::now()).await {
+                    Ok(Some(job)) => return Some(job),
+                    Ok(None) => Duration::MAX,
+                    Err(error) => {
+                        tracing::error!(
+                            error = chain(&error),
+                            "the queue cannot be read; trying again"
+                        );
+                        DATABASE_PAUSE
+                    }
+                };
+                // A ring that came while the queue was read is kept, so none is missed.
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = sleep(pause) => {}
+                    () = Phase::reached(&mut phases, Phase::Draining) => {}
+                }
+            }
+            None
+        })
+    }
+
+    /// Makes the pictures of a job that are not stored yet.
+    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>) {
+        let work = self.endings.running.begin(&job.id);
+        self.endings.changes.announce(&job.id);
+        tracing::info!(
+            job = job.id,
+            images = job.images.len(),
+            "the job is taken up"
+        );
+        // Canceled after the claim but before the flag was up: nobody could have set it.
+        let running = self.endings.database.is_running(&job.id);
+        if matches!(self.runtime.block_on(running), Ok(false)) {
+            return;
+        }
+        for image in &job.images {
+            let task = Task {
+                recipe: job.recipe.for_image(image.position),
+                image: image.clone(),
+                job: Arc::clone(job),
+                work: work.clone(),
+            };
+            let picture = match self.picture(engine, &task) {
+                Ok(picture) => picture,
+                Err(failure) => return self.give_up(&task, failure),
+            };
+            self.runtime.block_on(self.delivery.take(task, picture));
+        }
+        let generated = self.endings.database.generated(&job.id);
+        if let Err(error) = self.runtime.block_on(generated) {
+            tracing::warn!(
+                job = job.id,
+                error = chain(&error),
+                "a restart will count as an attempt"
+            );
+        }
+    }
+
+    /// The picture of one image, or `None` where an earlier try left it in the spool.
+    fn picture(&self, engine: &dyn Engine, task: &Task) -> Result<Option<Picture>, Failure> {
+        if self.must_stop(task) {
+            return Err(Failure::Stopped);
+        }
+        let held = self.delivery.holds(&task.image);
+        if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
+            return Ok(None);
+        }
+        let before = task.image.position * task.recipe.steps;
+        let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
+        let mut last = Instant::now();
+        let mut on_step = |step: u32, _steps: u32| {
+            let now = Instant::now();
+            self.pace.measured(now - last, pixels);
+            last = now;
+            if self.must_stop(task) {
+                return ControlFlow::Break(());
+            }
+            self.progress.report(&task.job.id, before + step);
+            ControlFlow::Continue(())
+        };
+        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, &mut on_step));
+        match catch_unwind(run) {
+            Ok(Ok(picture)) => Ok(Some(picture)),
+            Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
+            Ok(Err(error)) => Err(Failure::Error(error)),
+            Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
+        }
+    }
+
+    fn must_stop(&self, task: &Task) -> bool {
+        task.work.has_ended() || *self.phases.borrow() == Phase::Stopping
+    }
+
+    /// Ends a job whose picture was not made. One that was stopped has been ended, or will be
+    /// handed back, by who stopped it.
+    fn give_up(&self, task: &Task, failure: Failure) {
+        let job = &task.job.id;
+        let (code, message) = match failure {
+            Failure::Stopped => {
+                tracing::info!(job, "the job was stopped");
+                return;
+            }
+            Failure::Error(error @ EngineError::Invalid { .. }) => {
+                tracing::info!(job, "the engine does not take the request");
+                (Code::Invalid, error.to_string())
+            }
+            Failure::Error(error) => {
+                tracing::error!(job, error = chain(&error), "the picture could not be made");
+                (Code::GenerationFailed, "the engine failed".to_owned())
+            }
+            Failure::Panic(panic) => {
+                tracing::error!(job, panic, "the engine panicked");
+                (Code::GenerationFailed, "the engine failed".to_owned())
+            }
+        };
+        self.runtime
+            .block_on(self.endings.failed(job, code, &message));
+    }
+}
+
+/// Why there is no picture.
+enum Failure {
+    Stopped,
+    Error(EngineError),
+    Panic(String),
+}
+
+fn open(
+    load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure>,
+) -> Result<Box<dyn Engine>, LoadFailure> {
+    let engine = load()?;
+    engine.warm_up()?;
+    Ok(engine)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}

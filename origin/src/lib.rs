@@ -1,0 +1,22 @@
+//! Darkroom's origin: makes pictures, keeps them, and keeps the books.
+//!
+//! A signed request comes in through [`http`] and becomes a job in the [`database`]. One
+//! thread of [`jobs`] claims jobs in order and runs each on the [`engine`]; what comes out is
+//! [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while the engine
+//! goes on. [`service`] puts these together, from what [`config`] says.
+
+pub mod addresses;
+mod atomic_file;
+pub mod cause;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod encode;
+pub mod engine;
+pub mod http;
+pub mod jobs;
+pub mod service;
+pub mod spool;
+pub mod storage;
+
+pub use atomic_file::write_atomically;

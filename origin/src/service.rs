@@ -1,0 +1,232 @@
+//! The service put together: what begins with it, and how it ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use darkroom_shared::signature::Secret;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::addresses::Addresses;
+use crate::cause::chain;
+use crate::clock;
+use crate::database::{Address, Database, DatabaseError};
+use crate::engine::Engine;
+use crate::http::{self, App};
+use crate::jobs::{
+    Changes, Delivery, Endings, EngineState, JobQueue, JobQueueOptions, LoadFailure, Pace, Phase,
+    Progress, Running, Worker,
+};
+use crate::spool::{Spool, SpoolError};
+use crate::storage::Storage;
+
+/// How long a step may go on after the service has stopped: a process is often killed half a
+/// minute after it was told to end.
+const LAST_STEP: Duration = Duration::from_secs(10);
+/// How often old nonces are forgotten.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// What a service is made of.
+#[derive(Debug)]
+pub struct ServiceOptions {
+    /// The secrets shared with the edge.
+    pub secrets: Vec<Secret>,
+    /// Where pictures are fetched.
+    pub addresses: Addresses,
+    /// Jobs that may wait.
+    pub queue_limit: u32,
+    /// The books.
+    pub database: Address,
+    /// Where pictures are kept.
+    pub storage: Storage,
+    /// The folder where pictures wait for the store.
+    pub spool: PathBuf,
+}
+
+/// A running service: its engine's thread, its tasks, and its router.
+#[derive(Debug)]
+pub struct Service {
+    app: App,
+    phases: watch::Sender<Phase>,
+    database: Database,
+    delivery: Arc<Delivery>,
+    worker_ended: oneshot::Receiver<()>,
+}
+
+/// Why a service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The books.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The engine's thread.
+    #[error("the engine's thread cannot be started")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Service {
+    /// Opens the books, returns to the queue what a process before this one left running, and
+    /// starts the engine's thread with what `load` loads. The engine may still be loading when
+    /// this returns.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        options: ServiceOptions,
+        load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure> + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let database = Database::open(&options.database).await?;
+        let recovered = database.recover(clock::now()).await?;
+        if recovered > 0 {
+            tracing::info!(
+                jobs = recovered,
+                "jobs of an earlier process are queued again"
+            );
+        }
+        let spool = Spool::open(&options.spool)?;
+        sweep(&spool, &database).await?;
+
+        let phases = watch::Sender::new(Phase::default());
+        let engine = watch::Sender::new(EngineState::Loading);
+        let changes = Changes::default();
+        let running = Running::default();
+        let pace = Arc::new(Pace::default());
+        let wake = Arc::new(Notify::new());
+        let storage = Arc::new(options.storage);
+        let endings = Endings {
+            database: database.clone(),
+            changes: changes.clone(),
+            running: running.clone(),
+            phases: phases.subscribe(),
+        };
+        let delivery = Arc::new(Delivery::new(endings.clone(), Arc::clone(&storage), spool));
+        let app = App {
+            secrets: options.secrets.into(),
+            database: database.clone(),
+            storage,
+            engine: engine.subscribe(),
+            phases: phases.subscribe(),
+            queue: JobQueue::new(JobQueueOptions {
+                database: database.clone(),
+                addresses: options.addresses,
+                queue_limit: options.queue_limit,
+                changes: changes.clone(),
+                running,
+                pace: Arc::clone(&pace),
+                wake: Arc::clone(&wake),
+                phases: phases.subscribe(),
+            }),
+        };
+        let worker = Worker {
+            endings,
+            delivery: Arc::clone(&delivery),
+            progress: Progress::start(database.clone(), changes),
+            pace,
+            wake,
+            phases: phases.subscribe(),
+            state: engine,
+            runtime: Handle::current(),
+        };
+        let worker_ended = worker.start(load)?;
+        tokio::spawn(keep_house(database.clone(), phases.subscribe()));
+        Ok(Self {
+            app,
+            phases,
+            database,
+            delivery,
+            worker_ended,
+        })
+    }
+
+    /// Every route, ready to be served or called.
+    pub fn router(&self) -> Router {
+        http::router(self.app.clone())
+    }
+
+    /// Returns once the engine is ready.
+    ///
+    /// # Errors
+    /// What kept it from loading.
+    pub async fn engine_ready(&self) -> Result<(), Arc<LoadFailure>> {
+        let mut engine = self.app.engine.clone();
+        loop {
+            match &*engine.borrow_and_update() {
+                EngineState::Ready(_) => return Ok(()),
+                EngineState::Failed(failure) => return Err(Arc::clone(failure)),
+                EngineState::Loading => {}
+            }
+            if engine.changed().await.is_err() {
+                return Err(Arc::new("the engine's thread has ended".into()));
+            }
+        }
+    }
+
+    /// Takes no more jobs from here on: calls that wait are answered, streams end.
+    pub fn begin_draining(&self) {
+        self.phases.send_replace(Phase::Draining);
+    }
+
+    /// Ends the service: what runs has `grace` to finish, and goes back to the queue if it does
+    /// not. Pictures that the store has not taken stay in the spool for the next process.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; the next process will find the jobs running and queue them again.
+    pub async fn drain(mut self, grace: Duration) -> Result<(), DatabaseError> {
+        self.begin_draining();
+        let (worker_ended, delivery) = (&mut self.worker_ended, &self.delivery);
+        let finished = async {
+            // An error is the thread's end: it drops its side without a word.
+            drop(worker_ended.await);
+            delivery.idle().await;
+        };
+        tokio::pin!(finished);
+        if timeout(grace, &mut finished).await.is_err() {
+            self.phases.send_replace(Phase::Stopping);
+            if timeout(LAST_STEP.min(grace), finished).await.is_err() {
+                tracing::warn!("a step was cut off by the end of the process");
+            }
+        }
+        self.phases.send_replace(Phase::Stopping);
+        let handed_back = self.database.hand_back(clock::now()).await?;
+        tracing::info!(handed_back, "the service has drained");
+        self.database.close().await;
+        Ok(())
+    }
+}
+
+impl Drop for Service {
+    /// Threads and tasks must not outlive a service that was dropped without draining.
+    fn drop(&mut self) {
+        self.phases.send_replace(Phase::Stopping);
+    }
+}
+
+/// Removes pictures from the spool that nobody waits for any more.
+async fn sweep(spool: &Spool, database: &Database) -> Result<(), StartError> {
+    for image in spool.list()? {
+        if !database.is_awaited(&image).await? {
+            spool.remove(&image)?;
+        }
+    }
+    Ok(())
+}
+
+async fn keep_house(database: Database, mut phases: watch::Receiver<Phase>) {
+    let mut tick = interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = Phase::reached(&mut phases, Phase::Stopping) => return,
+        }
+        if let Err(error) = database.forget_nonces(clock::now() / 1000).await {
+            tracing::warn!(error = chain(&error), "old nonces were not forgotten");
+        }
+    }
+}

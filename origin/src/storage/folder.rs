@@ -1,0 +1,233 @@
+//! Pictures in a local folder: the keys are paths, the metadata is a JSON file beside each.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use darkroom_shared::key::parse_file_name;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::{Metadata, Object, StorageError, Stored};
+use crate::atomic_file::write_atomically;
+
+/// Bytes read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// A folder that stands for a bucket.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+/// The file beside a picture.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Sidecar {
+    content_type: String,
+    cache_control: String,
+    metadata: Metadata,
+}
+
+impl Folder {
+    /// Pictures are kept below `root`, which is made when the first one comes.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Stores a picture.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+        let failed = unavailable("store", &object.key);
+        let Some(path) = self.path(&object.key) else {
+            return Err(failed(io::ErrorKind::InvalidFilename.into()));
+        };
+        let key = object.key.clone();
+        let object = object.clone();
+        let ours = blocking(move || {
+            if let Some(sidecar) = read_sidecar(&path)?
+                && path.try_exists()?
+            {
+                return Ok(sidecar.metadata.sha256 == object.metadata.sha256);
+            }
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            // The metadata goes first: a picture that can be seen has its own.
+            let sidecar = Sidecar {
+                cache_control: object.cache_control().to_owned(),
+                content_type: object.content_type,
+                metadata: object.metadata,
+            };
+            write_atomically(&sidecar_path(&path), &serde_json::to_vec(&sidecar)?)?;
+            write_atomically(&path, &bytes)?;
+            Ok(true)
+        })
+        .await
+        .map_err(failed)?;
+        if ours {
+            Ok(())
+        } else {
+            Err(StorageError::Taken { key })
+        }
+    }
+
+    /// Fetches a picture.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
+        let Some(path) = self.path(key) else {
+            return Ok(None);
+        };
+        blocking(move || {
+            let file = match fs::File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
+            let Some(sidecar) = read_sidecar(&path)? else {
+                return Ok(None);
+            };
+            Ok(Some(Stored {
+                length: file.metadata()?.len(),
+                content_type: sidecar.content_type,
+                sha256: sidecar.metadata.sha256,
+                body: pieces(file).boxed(),
+            }))
+        })
+        .await
+        .map_err(unavailable("read", key))
+    }
+
+    /// The file of a key, or `None` for what is no key of ours: no path from outside gets in.
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let name = key
+            .strip_prefix("private/")
+            .unwrap_or(key)
+            .strip_prefix("generated/")?;
+        parse_file_name(name)?;
+        Some(self.root.join(key))
+    }
+}
+
+fn sidecar_path(picture: &Path) -> PathBuf {
+    let mut path = picture.as_os_str().to_owned();
+    path.push(".json");
+    path.into()
+}
+
+fn read_sidecar(picture: &Path) -> io::Result<Option<Sidecar>> {
+    match fs::read(sidecar_path(picture)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file as a stream, each piece read where blocking is allowed.
+fn pieces(file: fs::File) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::try_unfold(file, |mut file| {
+        blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let read = file.read(&mut piece)?;
+            piece.truncate(read);
+            Ok((read > 0).then(|| (piece.into(), file)))
+        })
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn unavailable(what: &'static str, key: &str) -> impl Fn(io::Error) -> StorageError {
+    let key = key.to_owned();
+    move |source| StorageError::Unavailable {
+        what,
+        key: key.clone(),
+        source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::About;
+    use super::*;
+
+    const KEY: &str = "generated/1-01234567-89ab-cdef-0123-456789abcdef.png";
+
+    fn object(sha256: &str) -> Object {
+        Object {
+            key: KEY.into(),
+            content_type: "image/png".into(),
+            metadata: Metadata::new(&About {
+                task_id: None,
+                made_at: 0,
+                recipe_sha256: "r",
+                model: "m",
+                seed: 1,
+                sha256,
+            }),
+        }
+    }
+
+    async fn body(stored: Stored) -> Vec<u8> {
+        stored
+            .body
+            .map(|piece| piece.expect("piece").to_vec())
+            .concat()
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_picture_comes_back_with_its_metadata() {
+        let root = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(root.path().to_owned());
+        assert!(folder.get(KEY).await.expect("asked").is_none());
+        let bytes = Bytes::from(vec![7; PIECE + 5]);
+        for _ in 0..2 {
+            folder.put(&object("s"), bytes.clone()).await.expect("put");
+        }
+        let stored = folder.get(KEY).await.expect("asked").expect("there");
+        assert_eq!(stored.content_type, "image/png");
+        assert_eq!(stored.length, bytes.len() as u64);
+        assert_eq!(stored.sha256, "s");
+        assert_eq!(body(stored).await, bytes);
+    }
+
+    #[tokio::test]
+    async fn a_stored_picture_is_never_replaced() {
+        let root = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(root.path().to_owned());
+        folder
+            .put(&object("s"), Bytes::from_static(b"first"))
+            .await
+            .expect("put");
+        let other = folder.put(&object("t"), Bytes::from_static(b"x")).await;
+        assert!(matches!(other, Err(StorageError::Taken { key }) if key == KEY));
+        let stored = folder.get(KEY).await.expect("asked").expect("there");
+        assert_eq!(body(stored).await, b"first");
+    }
+
+    #[tokio::test]
+    async fn keys_from_outside_reach_no_other_file() {
+        let root = tempfile::tempdir().expect("folder");
+        fs::write(root.path().join("secret.png"), b"x").expect("written");
+        let folder = Folder::new(root.path().join("objects"));
+        for key in [
+            "generated/../../secret.png",
+            "../secret.png",
+            "generated/1-01234567-89ab-cdef-0123-456789abcdef.png.json",
+            "/etc/passwd",
+        ] {
+            assert!(folder.get(key).await.expect("asked").is_none(), "{key}");
+        }
+    }
+}

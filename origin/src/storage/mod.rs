@@ -1,0 +1,105 @@
+//! Where pictures are kept: a bucket, or a folder with the same keys and the same metadata.
+
+mod folder;
+mod metadata;
+mod s3;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+pub use folder::Folder;
+pub use metadata::{About, Metadata, Object};
+pub use s3::S3;
+
+/// The store of one service.
+#[derive(Debug)]
+pub enum Storage {
+    /// The local file system.
+    Folder(Folder),
+    /// S3, or a server that speaks like it.
+    S3(S3),
+}
+
+/// A stored picture on its way out.
+pub struct Stored {
+    /// Its media type.
+    pub content_type: String,
+    /// Its size.
+    pub length: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// The file, piece by piece.
+    pub body: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// Why a picture could not be put or fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The store is away, refuses us, or failed: the same call may do better later.
+    #[error("the store cannot {what} `{key}`")]
+    Unavailable {
+        /// What was asked of it.
+        what: &'static str,
+        /// The object.
+        key: String,
+        /// What it says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something else is stored under the key: no later try will do better.
+    #[error("another file is stored under `{key}` already")]
+    Taken {
+        /// The object.
+        key: String,
+    },
+}
+
+impl Storage {
+    /// Stores a picture. A second call with the same bytes changes nothing and is no error.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+        match self {
+            Self::Folder(folder) => folder.put(object, bytes).await,
+            Self::S3(s3) => s3.put(object, bytes).await,
+        }
+    }
+
+    /// Fetches a picture, or `None` where there is none under the key.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
+        match self {
+            Self::Folder(folder) => folder.get(key).await,
+            Self::S3(s3) => s3.get(key).await,
+        }
+    }
+}
+
+/// How long to wait before the try that follows `failures` failed ones: doubling from 200 ms
+/// to 30 s. `spread` (0 to 1) takes up to a quarter off, so that many uploads do not come back
+/// at one moment.
+#[must_use]
+pub fn backoff(failures: u32, spread: f64) -> Duration {
+    let doubled =
+        Duration::from_millis(200).saturating_mul(1 << failures.saturating_sub(1).min(10));
+    doubled
+        .min(Duration::from_secs(30))
+        .mul_f64(1.0 - spread.clamp(0.0, 1.0) / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_half_a_minute() {
+        assert_eq!(backoff(1, 0.0), Duration::from_millis(200));
+        assert_eq!(backoff(4, 0.0), Duration::from_millis(1600));
+        assert_eq!(backoff(1000, 0.0), Duration::from_secs(30));
+        assert_eq!(backoff(2, 1.0), Duration::from_millis(300));
+    }
+}

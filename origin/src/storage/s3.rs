@@ -1,0 +1,203 @@
+//! Pictures in a bucket of S3, or of a server that speaks like it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+
+use super::{Object, StorageError, Stored};
+use crate::config::Bucket;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one try of one call, the body included; stalls are noticed sooner.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
+const DIGEST: &str = "sha256";
+
+/// A bucket. Its client is made on first use, so that a service starts without credentials.
+#[derive(Debug)]
+pub struct S3 {
+    bucket: Bucket,
+    credentials: Option<SharedCredentialsProvider>,
+    client: OnceCell<Client>,
+}
+
+impl S3 {
+    /// Pictures are kept in `bucket`; credentials come from AWS's default chain.
+    #[must_use]
+    pub fn new(bucket: Bucket) -> Self {
+        Self {
+            bucket,
+            credentials: None,
+            client: OnceCell::new(),
+        }
+    }
+
+    /// The same with credentials from elsewhere.
+    #[must_use]
+    pub fn with_credentials(bucket: Bucket, credentials: SharedCredentialsProvider) -> Self {
+        Self {
+            credentials: Some(credentials),
+            ..Self::new(bucket)
+        }
+    }
+
+    /// Stores a picture.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+        let digest = &object.metadata.sha256;
+        let mut request = self
+            .client()
+            .await
+            .put_object()
+            .bucket(&self.bucket.name)
+            .key(&object.key)
+            .content_type(&object.content_type)
+            .cache_control(object.cache_control())
+            .checksum_sha256(BASE64.encode(Sha256::digest(&bytes)))
+            // Nothing under our key is ever replaced.
+            .if_none_match("*");
+        for (name, value) in object.metadata.entries() {
+            request = request.metadata(name, value);
+        }
+        match request.body(ByteStream::from(bytes)).send().await {
+            Ok(_) => Ok(()),
+            // Something is there: an earlier try of ours whose answer was lost, or a stranger.
+            Err(error) if status(&error) == Some(412) => {
+                let stored = self.stored_digest(&object.key).await?;
+                if stored.as_ref() == Some(digest) {
+                    Ok(())
+                } else {
+                    Err(StorageError::Taken {
+                        key: object.key.clone(),
+                    })
+                }
+            }
+            Err(error) => Err(unavailable("store", &object.key, error)),
+        }
+    }
+
+    /// Fetches a picture.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn get(&self, key: &str) -> Result<Option<Stored>, StorageError> {
+        let answer = self
+            .client()
+            .await
+            .get_object()
+            .bucket(&self.bucket.name)
+            .key(key)
+            .send()
+            .await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(unavailable("read", key, error)),
+        };
+        // What carries no digest was not put there by us.
+        let digest = object.metadata.as_ref().and_then(|all| all.get(DIGEST));
+        let Some(sha256) = digest.cloned() else {
+            return Ok(None);
+        };
+        Ok(Some(Stored {
+            content_type: object.content_type.unwrap_or_default(),
+            length: object.content_length.unwrap_or_default() as u64,
+            sha256,
+            body: pieces(object.body).boxed(),
+        }))
+    }
+
+    /// The digest that was stored with an object.
+    async fn stored_digest(&self, key: &str) -> Result<Option<String>, StorageError> {
+        let head = self
+            .client()
+            .await
+            .head_object()
+            .bucket(&self.bucket.name)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| unavailable("look at", key, error))?;
+        Ok(head.metadata.and_then(|mut all| all.remove(DIGEST)))
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Client {
+        let http = Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let mut shared = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .region(Region::new(self.bucket.region.clone()))
+            .timeout_config(timeouts)
+            // Who uploads tries again for as long as it takes; two loops would multiply.
+            .retry_config(RetryConfig::disabled());
+        if let Some(credentials) = &self.credentials {
+            shared = shared.credentials_provider(credentials.clone());
+        }
+        let mut config = aws_sdk_s3::config::Builder::from(&shared.load().await);
+        if let Some(endpoint) = &self.bucket.endpoint {
+            // Few other servers have a host name for each bucket.
+            config = config
+                .endpoint_url(endpoint.as_str())
+                .force_path_style(true);
+        }
+        Client::from_conf(config.build())
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error
+        .raw_response()
+        .map(|response| response.status().as_u16())
+}
+
+fn is_absent(error: &SdkError<GetObjectError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(GetObjectError::is_no_such_key)
+}
+
+fn pieces(body: ByteStream) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send {
+    futures_util::stream::unfold(body, |mut body| async {
+        let piece = body.next().await?;
+        Some((piece.map_err(std::io::Error::other), body))
+    })
+}
+
+fn unavailable(
+    what: &'static str,
+    key: &str,
+    error: impl Error + Send + Sync + 'static,
+) -> StorageError {
+    StorageError::Unavailable {
+        what,
+        key: key.to_owned(),
+        source: Box::new(error),
+    }
+}

@@ -1,0 +1,82 @@
+//! `GET /api/jobs/{id}/events`
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::support::Origin;
+use crate::support::call::Call;
+use crate::support::engine::StubEngine;
+
+#[tokio::test]
+async fn a_job_is_told_from_queued_to_succeeded() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 3 })).await;
+    let mut stream = origin.events(&id).await;
+    let mut events = vec![stream.next().await.expect("queued")];
+    // One step at a time, so that none is skipped over.
+    events.push(stream.until_step(0).await);
+    for step in 1..=3 {
+        gate.allow(1);
+        if step < 3 {
+            events.push(stream.until_step(step).await);
+        }
+    }
+    events.extend(stream.rest().await);
+
+    let first = &events[0];
+    assert_eq!(first.name, "queued");
+    assert_eq!(first.data["status"], "queued");
+    let numbers: Vec<_> = events.iter().map(|event| event.id).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
+    );
+    let steps: Vec<_> = events
+        .iter()
+        .filter(|event| event.name == "progress")
+        .map(|event| event.data["progress"]["step"].as_u64().expect("step"))
+        .collect();
+    assert!(steps.starts_with(&[0, 1, 2]), "{steps:?}");
+    let last = events.last().expect("events");
+    assert_eq!(last.name, "succeeded");
+    assert_eq!(last.data["progress"], json!({ "step": 3, "steps": 3 }));
+    let job = origin.job(&id).await;
+    assert_eq!(last.data["images"], job["images"]);
+    assert_eq!(last.data["finished_at"], job["finished_at"]);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn last_event_id_resumes_behind_it() {
+    let origin = Origin::with(StubEngine::default()).await;
+    let id = origin.submit(&json!({ "prompt": "p" })).await;
+    let all = origin.events(&id).await.rest().await;
+    let resume = |after: u32| {
+        Call::get(&format!("/api/jobs/{id}/events")).header("last-event-id", &after.to_string())
+    };
+    let rest = origin.call(resume(2)).await.events().rest().await;
+    let numbers: Vec<_> = rest.iter().map(|event| event.id).collect();
+    let expected: Vec<_> = all
+        .iter()
+        .map(|event| event.id)
+        .filter(|id| *id > 2)
+        .collect();
+    assert_eq!(numbers, expected);
+
+    let last = all.last().expect("events").id;
+    let nothing = origin.call(resume(last)).await.events().rest().await;
+    assert!(nothing.is_empty());
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn another_accounts_events_are_not_there() {
+    let origin = Origin::with(StubEngine::default()).await;
+    let id = origin.submit(&json!({ "prompt": "p" })).await;
+    let call = Call::get(&format!("/api/jobs/{id}/events")).by("bob");
+    let answer = origin.call(call).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    answer.problem("not_found").await;
+    origin.stop().await;
+}

@@ -1,0 +1,54 @@
+//! `GET /healthz`, `GET /readyz`, `GET /api/models`, and the request's id.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::support::call::Call;
+use crate::support::{Origin, Setup};
+
+#[tokio::test]
+async fn a_service_says_when_it_no_longer_wants_requests() {
+    let origin = Origin::start(Setup::default()).await;
+    let ready = origin.send(Call::get("/readyz").unsigned()).await;
+    assert_eq!(ready.status, StatusCode::OK);
+    assert_eq!(
+        ready.json().await,
+        json!({ "ready": true, "engine": "ready", "database": "reachable", "draining": false })
+    );
+
+    origin.service.begin_draining();
+    let draining = origin.send(Call::get("/readyz").unsigned()).await;
+    assert_eq!(draining.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(draining.json().await["draining"], true);
+    let refused = origin.call(Call::generate(&json!({ "prompt": "p" }))).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "5");
+    refused.problem("unavailable").await;
+    let alive = origin.send(Call::get("/healthz").unsigned()).await;
+    assert_eq!(alive.status, StatusCode::OK);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn models_say_what_can_be_asked_for() {
+    let origin = Origin::start(Setup::default()).await;
+    let page = origin.call(Call::get("/api/models")).await.json().await;
+    assert_eq!(page["next_cursor"], json!(null));
+    let model = &page["items"][0];
+    assert_eq!(model["name"], "stub");
+    assert_eq!(model["default"], true);
+    assert_eq!(model["formats"], json!(["png", "webp", "jpeg"]));
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_id_or_is_given_one() {
+    let origin = Origin::start(Setup::default()).await;
+    let call = Call::get("/api/nothing").header("x-request-id", "edge-1");
+    let problem = origin.call(call).await.problem("not_found").await;
+    assert_eq!(problem["request_id"], "edge-1");
+    let hostile = Call::get("/api/nothing").header("x-request-id", "a\"b c");
+    let problem = origin.call(hostile).await.problem("not_found").await;
+    assert_eq!(problem["request_id"].as_str().map(str::len), Some(36));
+    origin.stop().await;
+}

@@ -1,0 +1,16 @@
+//! The service through its public door: signed requests in, answers out, no socket.
+//!
+//! The engine is a stub that a test can hold at a step; everything else is real.
+
+mod auth;
+mod cancel;
+mod drain;
+mod events;
+mod failures;
+mod generate;
+mod health;
+mod jobs;
+mod pictures;
+mod restart;
+mod s3;
+mod support;

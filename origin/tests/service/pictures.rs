@@ -1,0 +1,56 @@
+//! `GET /generated/{file}`
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::call::Call;
+use crate::support::{Origin, Setup};
+
+#[tokio::test]
+async fn a_picture_may_be_kept_for_ever_and_is_not_sent_twice() {
+    let origin = Origin::start(Setup::default()).await;
+    let body = json!({ "prompt": "p" });
+    let json = origin.call(Call::generate(&body)).await.json().await;
+    let image = &json["images"][0];
+    let path = format!("/{}", image["key"].as_str().expect("key"));
+
+    let answer = origin.call(Call::get(&path)).await;
+    assert_eq!(
+        answer.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    assert_eq!(answer.header("content-length"), image["bytes"].to_string());
+    let etag = answer.header("etag").to_owned();
+    assert_eq!(
+        etag,
+        format!("\"{}\"", image["sha256"].as_str().expect("digest"))
+    );
+
+    let again = origin
+        .call(Call::get(&path).header("if-none-match", &etag))
+        .await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    assert!(again.bytes().await.is_empty());
+
+    let head = origin.call(Call::new(Method::HEAD, &path)).await;
+    assert_eq!(head.status, StatusCode::OK);
+    assert_eq!(head.header("content-type"), "image/png");
+    assert!(head.bytes().await.is_empty());
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn names_that_are_no_pictures_are_not_there() {
+    let origin = Origin::start(Setup::default()).await;
+    for path in [
+        "/generated/1-01234567-89ab-cdef-0123-456789abcdef.png",
+        "/generated/..%2F..%2Fdarkroom.db",
+        "/generated/1-01234567-89ab-cdef-0123-456789abcdef.png.json",
+        "/generated/x.png",
+    ] {
+        let answer = origin.call(Call::get(path)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        answer.problem("not_found").await;
+    }
+    origin.stop().await;
+}

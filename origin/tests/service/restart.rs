@@ -1,0 +1,63 @@
+//! Processes end; jobs do not.
+
+use serde_json::json;
+
+use crate::support::engine::StubEngine;
+use crate::support::{Origin, Setup};
+
+#[tokio::test]
+async fn a_job_that_a_dead_process_left_running_is_finished_by_the_next() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (engine, gate) = StubEngine::gated();
+    let setup = Setup {
+        engine,
+        ..Setup::default()
+    };
+    let dead = Origin::start_in(folder.path(), setup).await;
+    let running = dead.submit(&json!({ "prompt": "a fox", "seed": 1 })).await;
+    let queued = dead.submit(&json!({ "prompt": "an owl", "seed": 2 })).await;
+    gate.allow(2);
+    dead.events(&running).await.until_step(2).await;
+    // No drain: the books say `running`, as after a power failure.
+    drop(dead);
+
+    let next = Origin::start_in(folder.path(), Setup::default()).await;
+    let job = next.finished(&running).await;
+    assert_eq!(job["status"], "succeeded");
+    assert_eq!(job["images"].as_array().map(Vec::len), Some(1));
+    assert_eq!(next.finished(&queued).await["status"], "succeeded");
+    let names: Vec<_> = next.events(&running).await.rest().await;
+    let queued_events = names.iter().filter(|event| event.name == "queued").count();
+    assert_eq!(queued_events, 2);
+    gate.open();
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_takes_the_process_down_each_time_is_given_up() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut gates = Vec::new();
+    let mut id = String::new();
+    for round in 0..3 {
+        let (engine, gate) = StubEngine::gated();
+        let setup = Setup {
+            engine,
+            ..Setup::default()
+        };
+        let origin = Origin::start_in(folder.path(), setup).await;
+        if round == 0 {
+            id = origin.submit(&json!({ "prompt": "p" })).await;
+        }
+        gate.allow(1);
+        origin.events(&id).await.until_step(1).await;
+        gates.push(gate);
+    }
+    let last = Origin::start_in(folder.path(), Setup::default()).await;
+    let job = last.finished(&id).await;
+    assert_eq!(job["status"], "failed");
+    assert_eq!(job["error"]["code"], "generation_failed");
+    for gate in gates {
+        gate.open();
+    }
+    last.stop().await;
+}

@@ -1,0 +1,163 @@
+//! Pictures in a bucket: a real S3 server, in this process.
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use darkroom_origin::storage::{About, Metadata, Object, StorageError};
+use serde_json::{Value, json};
+
+use crate::support::bucket::{Mood, TestBucket};
+use crate::support::call::Call;
+use crate::support::engine::StubEngine;
+use crate::support::{LIMIT, Origin, Setup};
+
+fn with(bucket: &TestBucket) -> Setup {
+    Setup {
+        storage: Some(bucket.storage()),
+        ..Setup::default()
+    }
+}
+
+async fn picture(origin: &Origin, job: &Value) -> Bytes {
+    let key = job["images"][0]["key"].as_str().expect("key");
+    let answer = origin.call(Call::get(&format!("/{key}"))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.bytes().await
+}
+
+#[tokio::test]
+async fn a_picture_is_stored_with_its_headers_and_metadata() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(with(&bucket)).await;
+    let body = json!({ "prompt": "a fox", "seed": 7, "task_id": "Bild 1 ü" });
+    let answer = origin.call(Call::generate(&body)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let json = answer.json().await;
+    let image = &json["images"][0];
+    let key = image["key"].as_str().expect("key");
+
+    let head = bucket
+        .client()
+        .head_object()
+        .bucket(TestBucket::name())
+        .key(key)
+        .send()
+        .await
+        .expect("stored");
+    assert_eq!(head.content_type(), Some("image/png"));
+    assert_eq!(
+        head.cache_control(),
+        Some("public, max-age=31536000, immutable")
+    );
+    let metadata = head.metadata().expect("metadata");
+    assert_eq!(metadata["task-id"], "Bild%201%20%C3%BC");
+    assert_eq!(metadata["seed"], "7");
+    assert_eq!(metadata["model"], "stub");
+    assert_eq!(Value::from(metadata["sha256"].clone()), image["sha256"]);
+    assert_eq!(metadata["recipe-sha256"].len(), 64);
+    assert!(metadata["generated-at"].ends_with('Z'));
+
+    let bytes = picture(&origin, &json["job"]).await;
+    assert_eq!(image["bytes"], bytes.len());
+    let absent = "/generated/1-01234567-89ab-cdef-0123-456789abcdef.png";
+    let answer = origin.call(Call::get(absent)).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_upload_counts_only_where_the_stored_bytes_are_ours() {
+    let bucket = TestBucket::start().await;
+    let storage = bucket.storage();
+    let object = |sha256: &str| Object {
+        key: "generated/1-01234567-89ab-cdef-0123-456789abcdef.png".into(),
+        content_type: "image/png".into(),
+        metadata: Metadata::new(&About {
+            task_id: None,
+            made_at: 0,
+            recipe_sha256: "r",
+            model: "m",
+            seed: 1,
+            sha256,
+        }),
+    };
+    for _ in 0..2 {
+        storage
+            .put(&object("ours"), Bytes::from_static(b"ours"))
+            .await
+            .expect("stored");
+    }
+    let put = storage
+        .put(&object("theirs"), Bytes::from_static(b"theirs"))
+        .await;
+    assert!(matches!(put, Err(StorageError::Taken { .. })));
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_was_lost_is_not_done_twice() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(with(&bucket)).await;
+    bucket.set(Mood::LosesAnAnswer);
+    let answer = origin.call(Call::generate(&json!({ "prompt": "p" }))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(bucket.uploads(), 2);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_jobs_wait_and_none_is_lost() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(with(&bucket)).await;
+    bucket.set(Mood::Away);
+    let mut jobs = Vec::new();
+    for seed in 0..3 {
+        jobs.push(origin.submit(&json!({ "prompt": "p", "seed": seed })).await);
+    }
+    // The engine goes on: every job comes to its last step although nothing can be stored.
+    for id in &jobs {
+        origin.events(id).await.until_step(4).await;
+        assert_eq!(origin.job(id).await["status"], "running");
+    }
+    let list = origin.call(Call::get("/api/models")).await;
+    assert_eq!(list.status, StatusCode::OK);
+
+    bucket.set(Mood::Well);
+    for id in &jobs {
+        let job = origin.finished(id).await;
+        assert_eq!(job["status"], "succeeded");
+        assert!(!picture(&origin, &job).await.is_empty());
+    }
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_waits_for_the_store_outlives_the_process() {
+    let folder = tempfile::tempdir().expect("folder");
+    let bucket = TestBucket::start().await;
+    bucket.set(Mood::Away);
+    let first = Origin::start_in(folder.path(), with(&bucket)).await;
+    let id = first.submit(&json!({ "prompt": "p" })).await;
+    first.events(&id).await.until_step(4).await;
+    let tried = async {
+        while bucket.uploads() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, tried).await.expect("tried");
+    first.stop().await;
+
+    bucket.set(Mood::Well);
+    // An engine that may not take a single step: the picture comes from the disk.
+    let (engine, gate) = StubEngine::gated();
+    let setup = Setup {
+        engine,
+        ..with(&bucket)
+    };
+    let next = Origin::start_in(folder.path(), setup).await;
+    let job = next.finished(&id).await;
+    assert_eq!(job["status"], "succeeded");
+    assert_eq!(gate.done(), 0);
+    assert!(!picture(&next, &job).await.is_empty());
+    next.stop().await;
+    let spool = std::fs::read_dir(folder.path().join("spool")).expect("spool");
+    assert_eq!(spool.count(), 0, "nothing waits any more");
+}

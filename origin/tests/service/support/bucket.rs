@@ -1,0 +1,142 @@
+//! An S3 server in this process, with a switch that takes it away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use axum::Router;
+use axum::error_handling::HandleError;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use darkroom_origin::config::Bucket;
+use darkroom_origin::storage::{S3, Storage};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+const ACCESS_KEY: &str = "test-access";
+const SECRET_KEY: &str = "test-secret";
+const BUCKET: &str = "pictures";
+
+/// How the server behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// As it should.
+    Well = 0,
+    /// It answers 503 and does nothing.
+    Away = 1,
+    /// The next upload is done, but its answer is lost.
+    LosesAnAnswer = 2,
+}
+
+/// A bucket on 127.0.0.1.
+pub struct TestBucket {
+    _folder: TempDir,
+    endpoint: String,
+    switch: Switch,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone, Default)]
+struct Switch {
+    mood: Arc<AtomicU8>,
+    uploads: Arc<AtomicUsize>,
+}
+
+impl TestBucket {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::create_dir(folder.path().join(BUCKET)).expect("bucket");
+        let files = FileSystem::new(folder.path()).expect("file system");
+        let mut builder = S3ServiceBuilder::new(files);
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let switch = Switch::default();
+        let service = HandleError::new(builder.build(), |error: s3s::HttpError| async move {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}"))
+        });
+        let router = Router::new()
+            .fallback_service(service)
+            .layer(from_fn_with_state(switch.clone(), moody));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("socket");
+        let endpoint = format!("http://{}", listener.local_addr().expect("address"));
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("served");
+        });
+        Self {
+            _folder: folder,
+            endpoint,
+            switch,
+            server,
+        }
+    }
+
+    pub fn set(&self, mood: Mood) {
+        self.switch.mood.store(mood as u8, Ordering::SeqCst);
+    }
+
+    /// Uploads that were tried.
+    pub fn uploads(&self) -> usize {
+        self.switch.uploads.load(Ordering::SeqCst)
+    }
+
+    /// A client of the bucket as the service makes it.
+    pub fn storage(&self) -> Storage {
+        let bucket = Bucket {
+            name: BUCKET.into(),
+            region: "us-east-1".into(),
+            endpoint: Some(self.endpoint.parse().expect("address")),
+        };
+        Storage::S3(S3::with_credentials(bucket, credentials()))
+    }
+
+    /// A client of its own, to look at what is stored.
+    pub fn client(&self) -> aws_sdk_s3::Client {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+            .http_client(http)
+            .region(aws_sdk_s3::config::Region::from_static("us-east-1"))
+            .credentials_provider(credentials())
+            .endpoint_url(&self.endpoint)
+            .force_path_style(true)
+            .build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    pub const fn name() -> &'static str {
+        BUCKET
+    }
+}
+
+impl Drop for TestBucket {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn credentials() -> SharedCredentialsProvider {
+    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
+    SharedCredentialsProvider::new(credentials)
+}
+
+async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Response {
+    let is_upload = request.method() == Method::PUT;
+    if is_upload {
+        switch.uploads.fetch_add(1, Ordering::SeqCst);
+    }
+    let mood = switch.mood.load(Ordering::SeqCst);
+    if mood == Mood::Away as u8 {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let response = next.run(request).await;
+    if is_upload && mood == Mood::LosesAnAnswer as u8 {
+        switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    response
+}

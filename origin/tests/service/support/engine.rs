@@ -1,0 +1,135 @@
+//! An engine that does what a test says.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use darkroom_origin::encode::FORMATS;
+use darkroom_origin::engine::{Engine, EngineError, Picture};
+use darkroom_shared::model::{Defaults, Model};
+use darkroom_shared::recipe::Recipe;
+use sha2::{Digest as _, Sha256};
+
+use super::LIMIT;
+
+/// An engine whose pictures follow from the recipe, and whose steps a test can hold.
+///
+/// The prompts `panic`, `fail` and `invalid` do what they say.
+#[derive(Clone, Default)]
+pub struct StubEngine {
+    gate: Option<Arc<Gate>>,
+}
+
+/// Lets steps through one by one.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    allowed: u32,
+    done: u32,
+    open: bool,
+}
+
+impl StubEngine {
+    /// An engine that waits before each step until the gate lets it through.
+    pub fn gated() -> (Self, Arc<Gate>) {
+        let gate = Arc::new(Gate::default());
+        let engine = Self {
+            gate: Some(Arc::clone(&gate)),
+        };
+        (engine, gate)
+    }
+}
+
+impl Gate {
+    /// Lets `steps` more steps through.
+    pub fn allow(&self, steps: u32) {
+        self.state().allowed += steps;
+        self.changed.notify_all();
+    }
+
+    /// Lets every step through from here on.
+    pub fn open(&self) {
+        self.state().open = true;
+        self.changed.notify_all();
+    }
+
+    /// Steps that were computed.
+    pub fn done(&self) -> u32 {
+        self.state().done
+    }
+
+    fn pass(&self) {
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.state(), LIMIT, |state| {
+                !state.open && state.done == state.allowed
+            });
+        let (mut state, timeout) = waiting.expect("gate");
+        assert!(!timeout.timed_out(), "nobody opened the gate");
+        state.done += 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().expect("gate")
+    }
+}
+
+impl Engine for StubEngine {
+    fn model(&self) -> Model {
+        Model {
+            name: "stub".into(),
+            revision: "r1".into(),
+            engine: "stub/1".into(),
+            default: true,
+            defaults: Defaults {
+                width: 64,
+                height: 64,
+                steps: 4,
+                guidance_scale: 3.0,
+                scheduler: "euler".into(),
+            },
+            schedulers: vec!["euler".into()],
+            formats: FORMATS.to_vec(),
+        }
+    }
+
+    fn generate(
+        &self,
+        recipe: &Recipe,
+        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        for step in 1..=recipe.steps {
+            if let Some(gate) = &self.gate {
+                gate.pass();
+            }
+            if on_step(step, recipe.steps).is_break() {
+                return Err(EngineError::Canceled);
+            }
+        }
+        match recipe.prompt.as_str() {
+            "panic" => panic!("the stub was told to"),
+            "fail" => Err(EngineError::Failed("secret path /dev/gpu0".into())),
+            "invalid" => Err(EngineError::Invalid {
+                field: "width".into(),
+                message: "is too much for this model".into(),
+            }),
+            _ => Ok(picture(recipe)),
+        }
+    }
+}
+
+/// Noise that prompt and seed decide.
+fn picture(recipe: &Recipe) -> Picture {
+    let length = (3 * recipe.width * recipe.height) as usize;
+    let seed = format!("{} {}", recipe.prompt, recipe.seed);
+    let block = Sha256::digest(seed.as_bytes());
+    Picture {
+        width: recipe.width,
+        height: recipe.height,
+        rgb: block.iter().copied().cycle().take(length).collect(),
+    }
+}
