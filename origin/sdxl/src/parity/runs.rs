@@ -7,13 +7,35 @@ use serde_json::{Map, Value};
 
 use super::compare::{Comparison, RUN, STAGE};
 use super::fixtures::{Case, Fixtures};
-use super::schedulers::row;
+use super::schedulers::{self, row};
 use super::text::{number, prompts};
 use super::{CaseError, Outcome};
 use crate::denoise::{Guided, denoise};
 use crate::pipeline::{Pipeline, read};
-use crate::scheduler::{History, Plan, SchedulerClass, SchedulerConfig};
+use crate::scheduler::{History, Plan, SchedulerClass};
 use crate::unet::Conditioning;
+
+/// Arguments of the pipeline that are understood here.
+const ARGUMENTS: [&str; 18] = [
+    "prompt",
+    "prompt_2",
+    "negative_prompt",
+    "negative_prompt_2",
+    "clip_skip",
+    "num_images_per_prompt",
+    "num_inference_steps",
+    "guidance_scale",
+    "guidance_rescale",
+    "denoising_end",
+    "height",
+    "width",
+    "original_size",
+    "crops_coords_top_left",
+    "target_size",
+    "negative_original_size",
+    "negative_crops_coords_top_left",
+    "negative_target_size",
+];
 
 pub(super) fn check(
     fixtures: &Fixtures,
@@ -74,14 +96,20 @@ fn plan(case: &Case) -> Result<Result<Plan, String>, CaseError> {
         return Ok(Err(format!("{class} is not known")));
     };
     let arguments: Map<String, Value> = case.argument("args")?;
+    let unknown = arguments
+        .keys()
+        .find(|name| !ARGUMENTS.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        return Ok(Err(format!("argument `{name}` is not known")));
+    }
     let steps = number(&arguments, "num_inference_steps").unwrap_or(50.0) as usize;
-    let config: SchedulerConfig = case.argument("scheduler_config")?;
-    let mut plan = match config.plan(class, steps) {
+    let mut plan = match schedulers::plan(case, "scheduler_config", class, steps)? {
         Ok(plan) => plan,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(reason) => return Ok(Err(reason)),
     };
     if let Some(end) = number(&arguments, "denoising_end") {
-        let trained = config.num_train_timesteps as f64;
+        let config: Map<String, Value> = case.argument("scheduler_config")?;
+        let trained = number(&config, "num_train_timesteps").unwrap_or(1000.0);
         let cutoff = (trained - end * trained).round_ties_even();
         plan.steps.retain(|step| step.timestep >= cutoff);
     }
