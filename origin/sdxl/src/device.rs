@@ -9,12 +9,12 @@ use crate::LoadError;
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// The GPU where this build has GPU support, else the CPU.
+    /// The GPU where this build has support for one and finds one, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The GPU; an error in a build without GPU support.
+    /// The GPU; an error where there is none.
     Gpu,
 }
 
@@ -35,31 +35,36 @@ impl DeviceKind {
     /// Picks the device.
     ///
     /// # Errors
-    /// [`LoadError::Device`] where a GPU is asked for and this build has no support for one.
+    /// [`LoadError::Device`] where a GPU is asked for and there is none.
     pub fn select(self) -> Result<Device, LoadError> {
         match self {
             Self::Cpu => Ok(Device::flex()),
-            Self::Gpu => gpu().ok_or_else(|| {
-                LoadError::Device(
-                    "this build has no GPU support; build with `--features gpu`, or with \
-                     `--features vulkan` for Vulkan hardware"
-                        .to_owned(),
-                )
-            }),
+            Self::Gpu => gpu().ok_or_else(|| LoadError::Device(NO_GPU.to_owned())),
             Self::Auto => Ok(gpu().unwrap_or_else(Device::flex)),
         }
     }
 }
 
-/// SPIR-V where it was built in, else whatever wgpu finds best.
+#[cfg(not(feature = "gpu"))]
+const NO_GPU: &str = "this build has no GPU support; build with `--features gpu`, or with \
+                      `--features vulkan` for Vulkan hardware";
+#[cfg(feature = "gpu")]
+const NO_GPU: &str = "no GPU was found; look at its driver, or take `--device cpu`";
+
+/// SPIR-V kernels where they were built in.
 #[cfg(feature = "vulkan")]
 fn gpu() -> Option<Device> {
-    Some(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice))
+    use burn::tensor::{DeviceKind, DeviceType};
+    let found = !Device::enumerate(DeviceType::Vulkan).is_empty();
+    found.then(|| Device::vulkan(DeviceKind::DefaultDevice))
 }
 
+/// Whatever wgpu finds best.
 #[cfg(all(feature = "gpu", not(feature = "vulkan")))]
 fn gpu() -> Option<Device> {
-    Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))
+    use burn::tensor::{DeviceKind, DeviceType};
+    let found = !Device::enumerate(DeviceType::Wgpu).is_empty();
+    found.then(|| Device::wgpu(DeviceKind::DefaultDevice))
 }
 
 #[cfg(not(feature = "gpu"))]

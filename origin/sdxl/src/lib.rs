@@ -1,7 +1,7 @@
 //! Stable Diffusion XL on [burn](https://burn.dev): diffusers checkpoints in, pictures out.
 //!
 //! [`Pipeline::load`] reads a folder as diffusers lays it out; [`Pipeline::text_to_image`] goes
-//! prompt → [`text`] → [`denoise`] ([`unet`], stepped by a [`scheduler`] plan, from [`noise`]
+//! prompt → [`text`] → denoising ([`unet`], stepped by a [`scheduler`] plan, from [`noise`]
 //! that the seed decides) → [`vae`] → pixels. Everything is sized by the checkpoint's
 //! `config.json` files, and carries diffusers' names. [`parity`] compares every stage with
 //! tensors that diffusers made.

@@ -1,25 +1,12 @@
 //! Pictures come back, from either store, and show what the prompt says.
 
-use image::RgbImage;
 use serde_json::{Value, json};
 
+use crate::picture::Picture;
 use crate::stack::{Stack, json as answer};
 
 const RED: [f64; 3] = [220.0, 40.0, 40.0];
 const BLUE: [f64; 3] = [40.0, 80.0, 210.0];
-
-/// Mean colour of a 9 × 9 square.
-fn colour_at(picture: &RgbImage, x: u32, y: u32) -> [f64; 3] {
-    let mut sum = [0.0; 3];
-    for y in y - 4..=y + 4 {
-        for x in x - 4..=x + 4 {
-            for (sum, byte) in sum.iter_mut().zip(picture.get_pixel(x, y).0) {
-                *sum += f64::from(byte) / 81.0;
-            }
-        }
-    }
-    sum
-}
 
 fn is_near(colour: [f64; 3], wanted: [f64; 3]) -> bool {
     colour.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 45.0)
@@ -56,11 +43,11 @@ async fn red_circle_comes_back(stack: &Stack) -> Value {
     let bytes = picture.bytes().await.expect("bytes");
     let image = body["images"][0].clone();
     assert_eq!(image["bytes"], bytes.len());
-    let decoded = image::load_from_memory(&bytes).expect("a PNG").to_rgb8();
-    assert_eq!(decoded.dimensions(), (128, 128));
-    assert!(is_near(colour_at(&decoded, 64, 64), RED), "the middle");
+    let decoded = Picture::decode(&bytes);
+    assert_eq!((decoded.width, decoded.height), (128, 128));
+    assert!(is_near(decoded.colour_at(64, 64), RED), "the middle");
     for (x, y) in [(6, 6), (121, 6), (6, 121), (121, 121)] {
-        assert!(is_near(colour_at(&decoded, x, y), BLUE), "corner {x} {y}");
+        assert!(is_near(decoded.colour_at(x, y), BLUE), "corner {x} {y}");
     }
     image
 }

@@ -103,7 +103,7 @@ impl ClipTextModel {
     ///
     /// # Errors
     /// What [`Weights::tensor`] says of any tensor.
-    pub fn load(weights: &Weights<'_>, config: &ClipTextConfig) -> Result<Self, LoadError> {
+    pub(crate) fn load(weights: &Weights<'_>, config: &ClipTextConfig) -> Result<Self, LoadError> {
         let prefixed = weights.child("text_model");
         let model = if prefixed.has("embeddings.token_embedding.weight") {
             prefixed
