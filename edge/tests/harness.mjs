@@ -1,6 +1,7 @@
 // Starts the built edge in a real workerd, with a scripted origin behind it.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { EventEmitter, once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before } from "node:test";
@@ -85,10 +86,26 @@ class Edge {
   }
 }
 
+/** A console. What is written may arrive after the answer that it is about. */
+class Log {
+  text = "";
+  #changed = new EventEmitter();
+
+  add(text) {
+    this.text += text;
+    this.#changed.emit("text");
+  }
+
+  /** Resolves when the text matches; the test's own limit bounds it. */
+  async until(pattern) {
+    while (!pattern.test(this.text)) await once(this.#changed, "text");
+  }
+}
+
 /** A workerd that runs modules from disk; what it writes to its console is in `log.text`. */
 export function startWorkerd(options) {
-  const log = { text: "" };
-  const collect = (stream) => stream.setEncoding("utf8").on("data", (text) => (log.text += text));
+  const log = new Log();
+  const collect = (stream) => stream.setEncoding("utf8").on("data", (text) => log.add(text));
   const miniflare = new Miniflare({
     modules: true,
     modulesRules: [

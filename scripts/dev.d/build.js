@@ -2,19 +2,22 @@
 'use strict';
 
 const { spawnSync } = require('node:child_process');
+const os = require('node:os');
 const path = require('node:path');
 
 const { ROOT } = require('./state');
 
 /** Says what is missing on this machine, and where to get it. */
 function checkTools() {
-  const [major] = process.versions.node.split('.').map(Number);
-  if (major < 20) {
-    throw new Error(`Node.js 20 or newer is needed; this is ${process.version}`);
-  }
+  // rustup asks for a new shell, which nobody opens.
+  const cargoBin = path.join(process.env.CARGO_HOME || path.join(os.homedir(), '.cargo'), 'bin');
+  process.env.PATH = [process.env.PATH, cargoBin].join(path.delimiter);
   const answers = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
   if (!answers('cargo')) {
     throw new Error('cargo is needed: install Rust from https://rustup.rs');
+  }
+  if (!answers('npm')) {
+    throw new Error('npm is needed: it comes with Node.js, or as a package of its own');
   }
   if (!answers(process.env.CC || 'cc')) {
     throw new Error('a C compiler is needed: cc does not answer (gcc or clang, from your system)');

@@ -3,9 +3,12 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 /** How long a process may take to end by itself. The origin finishes a step before it does. */
 const GRACE_MS = 25_000;
+/** How long the remains of a killed group may take to be cleared away. */
+const CLEARED_MS = 3_000;
 
 class Children {
   #running = new Set();
@@ -67,25 +70,30 @@ class Children {
 
   async #end(child) {
     signalGroup(child, 'SIGTERM');
-    const late = new Promise((resolve) => {
-      setTimeout(resolve, GRACE_MS).unref();
-    });
-    await Promise.race([child.ended, late]);
+    await Promise.race([child.ended, sleep(GRACE_MS, undefined, { ref: false })]);
+    // wrangler ends at once and leaves its own children behind.
     signalGroup(child, 'SIGKILL');
     await child.ended;
+    const deadline = Date.now() + CLEARED_MS;
+    while (signalGroup(child, 0) && Date.now() < deadline) {
+      await sleep(20);
+    }
   }
 }
 
+/** Signals a child and all that it started; false where none of them is left. */
 function signalGroup(child, signal) {
   if (child.pid === undefined) {
-    return;
+    return false;
   }
   try {
-    process.kill(-child.pid, signal);
+    return process.kill(-child.pid, signal);
   } catch (error) {
-    if (error.code !== 'ESRCH') {
+    // EPERM is what macOS says of a group of which nothing but dead entries is left.
+    if (error.code !== 'ESRCH' && error.code !== 'EPERM') {
       throw error;
     }
+    return false;
   }
 }
 

@@ -45,8 +45,10 @@ async function startOrigin(children, state, setup) {
 }
 
 async function startEdge(children, state, setup) {
+  // Fresh at every start: what the edge has kept may be of pictures that are gone.
   const folder = state.file('edge');
-  fs.mkdirSync(folder, { recursive: true });
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   fs.writeFileSync(path.join(folder, 'wrangler.toml'), builtConfig());
   // A file rather than arguments, which every user of the machine can read.
   const values = {
@@ -54,7 +56,7 @@ async function startEdge(children, state, setup) {
     ORIGIN_SECRETS: setup.secrets,
     ADMIN_KEY_SHA256: setup.key.digest,
   };
-  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}\n`);
   fs.writeFileSync(path.join(folder, '.dev.vars'), lines.join(''), { mode: 0o600 });
 
   const wrangler = path.join(ROOT, 'node_modules', 'wrangler', 'bin', 'wrangler.js');
@@ -66,10 +68,30 @@ async function startEdge(children, state, setup) {
     ...['--persist-to', path.join(folder, 'state')],
     ...['--show-interactive-dev-session', 'false'],
   ];
-  const environment = { WRANGLER_SEND_METRICS: 'false', CI: 'true', NO_COLOR: '1' };
+  const environment = {
+    CI: 'true',
+    NO_COLOR: '1',
+    // Neither reports, nor a look for a newer version, nor for this machine's place on the map.
+    WRANGLER_SEND_METRICS: 'false',
+    WRANGLER_SEND_ERROR_REPORTS: 'false',
+    WRANGLER_HIDE_BANNER: 'true',
+    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+    // Two runs at once must not find each other, nor anything be left in the home folder.
+    WRANGLER_REGISTRY_PATH: path.join(folder, 'registry'),
+    WRANGLER_LOG_PATH: path.join(folder, 'logs'),
+  };
   const log = state.file('edge.log');
   const server = children.serve('edge', process.execPath, args, environment, log);
   await ready(server, `${setup.edgeUrl}/readyz`);
+}
+
+/** A value that the reader of .dev.vars takes as it is, whatever is in it. */
+function quoted(value) {
+  const quote = ["'", '"', '`'].find((mark) => !value.includes(mark));
+  if (quote === undefined) {
+    throw new Error('DARKROOM_ORIGIN_SECRETS holds all three kinds of quotes');
+  }
+  return `${quote}${value}${quote}`;
 }
 
 /** wrangler.toml without its build, which has been done, and with the way to what was built. */

@@ -19,7 +19,7 @@ class State {
     fs.mkdirSync(this.#folder, { recursive: true });
     const lock = this.file('pid');
     const other = Number(readIfThere(lock));
-    if (other && other !== process.pid && isAlive(other)) {
+    if (other && other !== process.pid && isAlive(other) && isDev(other)) {
       throw new Error(
         `process ${other} is running on ${this.#folder}: end it, or set DARKROOM_DEV_DIR`,
       );
@@ -63,6 +63,17 @@ function isAlive(pid) {
     return true;
   } catch (error) {
     return error.code === 'EPERM';
+  }
+}
+
+/** After a crash or a restart the id may be another program's by now. */
+function isDev(pid) {
+  try {
+    const words = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return words.some((word) => path.basename(word) === 'dev');
+  } catch {
+    // Not Linux: better to refuse once too often.
+    return true;
   }
 }
 
