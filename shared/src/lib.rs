@@ -3,15 +3,17 @@
 //! Nothing here does I/O: time, randomness and ids come in as arguments, so that
 //! everything runs the same natively and in WebAssembly, and tests need no luck.
 //!
-//! A request ([`request`]) is checked, then completed with a model's defaults
+//! A request ([`request`]) is checked against its limits ([`limits`]), then completed with a model's defaults
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
 //! ([`api_key`]), and the edge proves to the origin who is calling with a signature
 //! ([`signature`]). What goes wrong is a problem document ([`problem`]).
 
 pub mod api_key;
+mod fields;
 pub mod job;
 pub mod key;
+pub mod limits;
 pub mod model;
 pub mod prefer;
 pub mod problem;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
+use crate::request::Format;
+
 /// One model of `GET /api/models`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
@@ -18,7 +21,13 @@ pub struct Model {
     /// Names for a request's `scheduler`.
     pub schedulers: Vec<String>,
     /// Names for a request's `format`.
-    pub formats: Vec<crate::request::Format>,
+    pub formats: Vec<Format>,
+    /// Names for a request's `loras`.
+    #[serde(default)]
+    pub loras: Vec<String>,
+    /// What a request's values may be.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// What a request gets where it is silent.

@@ -108,6 +108,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LIMITS;
 
     fn model() -> Model {
         Model {
@@ -124,6 +125,8 @@ mod tests {
             },
             schedulers: vec!["euler".into(), "dpmpp_2m".into()],
             formats: vec![Format::Png],
+            loras: Vec::new(),
+            limits: LIMITS,
         }
     }
 

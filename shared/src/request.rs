@@ -3,16 +3,18 @@
 //! Read by hand rather than by a derive, so that one answer names every field that is wrong.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::problem::{Code, FieldError, Problem};
+use crate::fields::Fields;
+use crate::limits::{LIMITS, Range};
+use crate::problem::{Code, Problem};
 
 /// The largest body that is taken, in bytes.
 pub const MAX_BODY: usize = 20 * 1024 * 1024;
 /// The largest seed: the largest whole number that every JSON reader keeps exact.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
-const MAX_PIXELS: u64 = 4_194_304;
-const MAX_IMAGES: u64 = 10;
+/// Characters of a name; which names there are is the model's to say.
+const NAME: Range<u64> = Range { min: 1, max: 100 };
 
 /// Fields of the contract that no engine here serves yet: refused by name, never ignored.
 const NOT_OFFERED: [&str; 5] = ["init_image", "mask", "strength", "loras", "webhook_url"];
@@ -137,55 +139,42 @@ impl GenerateRequest {
                 "the body must be a JSON object",
             ));
         };
-        let mut fields = Fields {
-            map,
-            errors: Vec::new(),
-        };
+        let mut fields = Fields::new(map);
         let request = Self::read(&mut fields);
-        fields.refuse_the_rest();
-        if fields.errors.is_empty() {
-            Ok(request)
-        } else {
-            Err(Problem::fields(Code::Invalid, fields.errors))
-        }
+        fields.finish(&NOT_OFFERED)?;
+        Ok(request)
     }
 
     fn read(fields: &mut Fields) -> Self {
-        let prompt = fields.text("prompt", 1, 10_000);
+        let prompt = fields.text("prompt", LIMITS.prompt);
         match &prompt {
             None if !fields.has_error("prompt") => fields.error("prompt", "is needed"),
-            Some(prompt) if prompt.trim().is_empty() => {
+            Some(prompt) if prompt.chars().all(|c| c.is_whitespace() || is_invisible(c)) => {
                 fields.error("prompt", "must not be blank");
             }
             _ => {}
         }
         let request = Self {
             prompt: prompt.unwrap_or_default(),
-            negative_prompt: fields.text("negative_prompt", 0, 10_000),
-            task_id: fields.text("task_id", 1, 200),
-            width: fields.side("width"),
-            height: fields.side("height"),
-            steps: fields.whole("steps", 1, 150).map(|steps| steps as u32),
-            guidance_scale: fields.number("guidance_scale", 0.0, 30.0),
-            seed: fields.whole("seed", 0, MAX_SEED),
-            n: fields.whole("n", 1, MAX_IMAGES).map_or(1, |n| n as u32),
-            scheduler: fields.text("scheduler", 1, 100),
-            model: fields.text("model", 1, 100),
+            negative_prompt: fields.text("negative_prompt", LIMITS.negative_prompt),
+            task_id: fields.text("task_id", LIMITS.task_id),
+            width: fields.side("width", LIMITS.width),
+            height: fields.side("height", LIMITS.height),
+            steps: fields
+                .whole("steps", LIMITS.steps)
+                .map(|steps| steps as u32),
+            guidance_scale: fields.number("guidance_scale", LIMITS.guidance_scale),
+            seed: fields.whole("seed", LIMITS.seed),
+            n: fields.whole("n", LIMITS.n).map_or(1, |n| n as u32),
+            scheduler: fields.text("scheduler", NAME),
+            model: fields.text("model", NAME),
             format: fields.choice("format", Format::ALL, Format::as_str),
             visibility: fields.choice("visibility", &[Visibility::Public], Visibility::as_str),
         };
-        if let (Some(width), Some(height)) = (request.width, request.height)
-            && u64::from(width) * u64::from(height) > MAX_PIXELS
-        {
-            fields.error(
-                "width",
-                format!("times height must be at most {MAX_PIXELS} pixels"),
-            );
-        }
         if request
             .task_id
             .as_deref()
-            .is_some_and(|id| id.contains(['\t', '\n']))
+            .is_some_and(|id| !id.chars().all(is_printable))
         {
             fields.error("task_id", "must be printable");
         }
@@ -199,144 +188,23 @@ impl GenerateRequest {
     }
 }
 
-/// The fields that are still to be read, and what was wrong with those that were.
-struct Fields {
-    map: Map<String, Value>,
-    errors: Vec<FieldError>,
+/// Whether a character can be seen, or shapes one that can: no control character, and none that
+/// hides or turns around the text beside it (Unicode's line separators and format characters).
+fn is_printable(c: char) -> bool {
+    // The two joiners make ligatures and families of emoji.
+    matches!(c, '\u{200c}' | '\u{200d}') || !(c.is_control() || is_invisible(c))
 }
 
-impl Fields {
-    fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            message: message.into(),
-        });
-    }
-
-    fn has_error(&self, field: &str) -> bool {
-        self.errors.iter().any(|error| error.field == field)
-    }
-
-    /// Takes a field out; an explicit null is as good as leaving it out.
-    fn take(&mut self, field: &str) -> Option<Value> {
-        self.map.remove(field).filter(|value| !value.is_null())
-    }
-
-    fn text(&mut self, field: &str, min: usize, max: usize) -> Option<String> {
-        let Value::String(text) = self.take(field)? else {
-            self.error(field, "must be a string");
-            return None;
-        };
-        let length = text.chars().count();
-        if length < min || length > max {
-            self.error(
-                field,
-                format!("must have {min} to {max} characters, has {length}"),
-            );
-            return None;
-        }
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\t' | '\n'))
-        {
-            self.error(
-                field,
-                "must not hold control characters but tab and newline",
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    fn whole(&mut self, field: &str, min: u64, max: u64) -> Option<u64> {
-        let value = self.take(field)?;
-        match value.as_u64() {
-            Some(number) if (min..=max).contains(&number) => Some(number),
-            _ => {
-                self.error(
-                    field,
-                    format!(
-                        "must be a whole number from {min} to {max}, not {}",
-                        brief(&value)
-                    ),
-                );
-                None
-            }
-        }
-    }
-
-    fn side(&mut self, field: &str) -> Option<u32> {
-        let side = self.whole(field, 64, 2048)?;
-        if side % 8 != 0 {
-            self.error(field, format!("must be a multiple of 8, not {side}"));
-            return None;
-        }
-        Some(side as u32)
-    }
-
-    fn number(&mut self, field: &str, min: f64, max: f64) -> Option<f64> {
-        let value = self.take(field)?;
-        match value.as_f64() {
-            Some(number) if (min..=max).contains(&number) => Some(number),
-            _ => {
-                self.error(
-                    field,
-                    format!(
-                        "must be a number from {min} to {max}, not {}",
-                        brief(&value)
-                    ),
-                );
-                None
-            }
-        }
-    }
-
-    fn choice<T: Copy + Default>(
-        &mut self,
-        field: &str,
-        choices: &[T],
-        name: fn(T) -> &'static str,
-    ) -> T {
-        let Some(value) = self.take(field) else {
-            return T::default();
-        };
-        let chosen = choices
-            .iter()
-            .find(|choice| value.as_str() == Some(name(**choice)));
-        chosen.copied().unwrap_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|choice| name(*choice)).collect();
-            self.error(field, format!("must be one of: {}", names.join(", ")));
-            T::default()
-        })
-    }
-
-    fn refuse_the_rest(&mut self) {
-        for field in std::mem::take(&mut self.map).keys() {
-            let message = if NOT_OFFERED.contains(&field.as_str()) {
-                "is not offered by this version; leave it out"
-            } else {
-                "is not a field of this request"
-            };
-            self.error(&field.chars().take(100).collect::<String>(), message);
-        }
-    }
-}
-
-/// A value for a message: whole where it is short, its kind where it is not.
-fn brief(value: &Value) -> String {
-    match value {
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::String(_) => "a string".into(),
-        Value::Array(_) => "an array".into(),
-        Value::Object(_) => "an object".into(),
-        Value::Null => "null".into(),
-    }
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -417,6 +285,29 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_seen_is_no_label_and_no_prompt() {
+        for label in ["a\u{202e}b", "a\tb", "\u{feff}", "a\u{2028}b"] {
+            let body = json!({ "prompt": "p", "task_id": label }).to_string();
+            assert_eq!(errors(&body), ["task_id"], "{label:?}");
+        }
+        let family = json!({ "prompt": "p", "task_id": "Füchse 👨\u{200d}👩\u{200d}👧" });
+        assert!(GenerateRequest::from_json(family.to_string().as_bytes()).is_ok());
+        for prompt in ["\u{200b}", " \u{2060}\n"] {
+            assert_eq!(errors(&json!({ "prompt": prompt }).to_string()), ["prompt"]);
+        }
+    }
+
+    #[test]
+    fn of_many_errors_the_first_are_told_and_the_rest_counted() {
+        let many: Map<String, Value> = (0..1000).map(|i| (format!("f{i}"), json!(1))).collect();
+        let body = Value::Object(many).to_string();
+        let problem = GenerateRequest::from_json(body.as_bytes()).expect_err("refused");
+        assert_eq!(problem.errors.len(), 20);
+        assert_eq!(problem.errors[0].field, "prompt");
+        assert!(problem.detail.ends_with("; and 981 more"), "{problem:?}");
+    }
+
+    #[test]
     fn what_is_not_offered_is_refused_not_ignored() {
         assert_eq!(errors(r#"{"prompt":"p","init_image":"x"}"#), ["init_image"]);
         assert_eq!(
@@ -433,10 +324,66 @@ mod tests {
         }
     }
 
+    const FIELDS: [&str; 13] = [
+        "prompt",
+        "negative_prompt",
+        "task_id",
+        "width",
+        "height",
+        "steps",
+        "guidance_scale",
+        "seed",
+        "n",
+        "scheduler",
+        "model",
+        "format",
+        "visibility",
+    ];
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (0_u64..200).prop_map(|n| json!(8 * n)),
+            Just(json!(MAX_SEED)),
+            any::<f64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+            Just(json!(["png"])),
+        ]
+    }
+
     proptest! {
         #[test]
         fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = GenerateRequest::from_json(&body).is_ok();
+        }
+
+        #[test]
+        fn what_is_taken_is_within_the_limits_and_what_is_not_is_named(
+            body in proptest::collection::btree_map(
+                proptest::sample::select(&FIELDS[..]), any_value(), 0..FIELDS.len(),
+            ),
+        ) {
+            match GenerateRequest::from_json(json!(body).to_string().as_bytes()) {
+                Ok(request) => {
+                    prop_assert!(!request.prompt.trim().is_empty());
+                    for side in [request.width, request.height].into_iter().flatten() {
+                        prop_assert!((64..=2048).contains(&side) && side % 8 == 0);
+                    }
+                    let last = request.seed.unwrap_or(0) + u64::from(request.n) - 1;
+                    prop_assert!(last <= MAX_SEED && (1..=10).contains(&request.n));
+                    prop_assert!(request.steps.is_none_or(|steps| (1..=150).contains(&steps)));
+                }
+                Err(problem) => {
+                    prop_assert_eq!(problem.code, Code::Invalid);
+                    prop_assert!(!problem.errors.is_empty());
+                    for error in problem.errors {
+                        let known = body.contains_key(&*error.field) || error.field == "prompt";
+                        prop_assert!(known, "{}", error.field);
+                    }
+                }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use darkroom_sdxl::{DeviceKind, LoadError, NUMERICS, Pipeline, RunError, TextToImage};
+use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Format;
@@ -93,6 +94,8 @@ impl SdxlEngine {
                 .map(ToString::to_string)
                 .collect(),
             formats: FORMATS.to_vec(),
+            loras: Vec::new(),
+            limits: LIMITS,
         };
         Ok(Self { pipeline, model })
     }

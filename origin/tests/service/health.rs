@@ -38,6 +38,12 @@ async fn models_say_what_can_be_asked_for() {
     assert_eq!(model["name"], "stub");
     assert_eq!(model["default"], true);
     assert_eq!(model["formats"], json!(["png", "webp", "jpeg"]));
+    assert_eq!(model["loras"], json!([]));
+    assert_eq!(model["limits"]["steps"], json!({ "min": 1, "max": 150 }));
+    assert_eq!(
+        model["limits"]["width"],
+        json!({ "min": 64, "max": 2048, "multiple_of": 8 })
+    );
     origin.stop().await;
 }
 

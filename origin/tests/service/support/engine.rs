@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture};
+use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
 use sha2::{Digest as _, Sha256};
@@ -94,6 +95,8 @@ impl Engine for StubEngine {
             },
             schedulers: vec!["euler".into()],
             formats: FORMATS.to_vec(),
+            loras: Vec::new(),
+            limits: LIMITS,
         }
     }
 

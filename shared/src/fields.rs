@@ -1,0 +1,174 @@
+//! The fields of a JSON object, read one by one, with a message for each that is wrong.
+
+use serde_json::{Map, Value};
+
+use crate::limits::{Range, Side};
+use crate::problem::{Code, FieldError, Problem};
+
+/// Errors that are told; a body has room for a million, and nobody reads them.
+const MAX_ERRORS: usize = 20;
+
+/// The fields that are still to be read, and what was wrong with those that were.
+pub(crate) struct Fields {
+    map: Map<String, Value>,
+    errors: Vec<FieldError>,
+    /// Errors beyond [`MAX_ERRORS`].
+    untold: usize,
+}
+
+impl Fields {
+    pub(crate) fn new(map: Map<String, Value>) -> Self {
+        Self {
+            map,
+            errors: Vec::new(),
+            untold: 0,
+        }
+    }
+
+    pub(crate) fn error(&mut self, field: &str, message: impl Into<String>) {
+        if self.errors.len() == MAX_ERRORS {
+            self.untold += 1;
+            return;
+        }
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    pub(crate) fn has_error(&self, field: &str) -> bool {
+        self.errors.iter().any(|error| error.field == field)
+    }
+
+    /// Refuses what nobody has read, and says what was wrong in all.
+    pub(crate) fn finish(mut self, not_offered: &[&str]) -> Result<(), Problem> {
+        for field in std::mem::take(&mut self.map).keys() {
+            let message = if not_offered.contains(&field.as_str()) {
+                "is not offered by this version; leave it out"
+            } else {
+                "is not a field of this request"
+            };
+            self.error(&field.chars().take(100).collect::<String>(), message);
+        }
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        let mut problem = Problem::fields(Code::Invalid, self.errors);
+        if self.untold > 0 {
+            problem.detail += &format!("; and {} more", self.untold);
+        }
+        Err(problem)
+    }
+
+    /// Takes a field out; an explicit null is as good as leaving it out.
+    fn take(&mut self, field: &str) -> Option<Value> {
+        self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&mut self, field: &str, characters: Range<u64>) -> Option<String> {
+        let Value::String(text) = self.take(field)? else {
+            self.error(field, "must be a string");
+            return None;
+        };
+        let Range { min, max } = characters;
+        let length = text.chars().count() as u64;
+        if length < min || length > max {
+            self.error(
+                field,
+                format!("must have {min} to {max} characters, has {length}"),
+            );
+            return None;
+        }
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\t' | '\n'))
+        {
+            self.error(
+                field,
+                "must not hold control characters but tab and newline",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    pub(crate) fn whole(&mut self, field: &str, range: Range<u64>) -> Option<u64> {
+        let value = self.take(field)?;
+        let Range { min, max } = range;
+        match value.as_u64() {
+            Some(number) if (min..=max).contains(&number) => Some(number),
+            _ => {
+                let found = brief(&value);
+                self.error(
+                    field,
+                    format!("must be a whole number from {min} to {max}, not {found}"),
+                );
+                None
+            }
+        }
+    }
+
+    pub(crate) fn side(&mut self, field: &str, limits: Side) -> Option<u32> {
+        let Side {
+            min,
+            max,
+            multiple_of,
+        } = limits;
+        let side = self.whole(field, Range { min, max })?;
+        if side % multiple_of != 0 {
+            self.error(
+                field,
+                format!("must be a multiple of {multiple_of}, not {side}"),
+            );
+            return None;
+        }
+        Some(side as u32)
+    }
+
+    pub(crate) fn number(&mut self, field: &str, range: Range<f64>) -> Option<f64> {
+        let value = self.take(field)?;
+        let Range { min, max } = range;
+        match value.as_f64() {
+            Some(number) if (min..=max).contains(&number) => Some(number),
+            _ => {
+                let found = brief(&value);
+                self.error(
+                    field,
+                    format!("must be a number from {min} to {max}, not {found}"),
+                );
+                None
+            }
+        }
+    }
+
+    pub(crate) fn choice<T: Copy + Default>(
+        &mut self,
+        field: &str,
+        choices: &[T],
+        name: fn(T) -> &'static str,
+    ) -> T {
+        let Some(value) = self.take(field) else {
+            return T::default();
+        };
+        let chosen = choices
+            .iter()
+            .find(|choice| value.as_str() == Some(name(**choice)));
+        chosen.copied().unwrap_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|choice| name(*choice)).collect();
+            self.error(field, format!("must be one of: {}", names.join(", ")));
+            T::default()
+        })
+    }
+}
+
+/// A value for a message: whole where it is short, its kind where it is not.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::String(_) => "a string".into(),
+        Value::Array(_) => "an array".into(),
+        Value::Object(_) => "an object".into(),
+        Value::Null => "null".into(),
+    }
+}

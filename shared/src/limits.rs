@@ -1,0 +1,85 @@
+//! What a request's values may be: [`crate::request`] checks it, [`crate::model`] tells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::request::MAX_SEED;
+
+/// The least and the most that is allowed; of a text, its characters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range<T> {
+    /// The least.
+    pub min: T,
+    /// The most.
+    pub max: T,
+}
+
+/// What a picture's width or height may be, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    /// The least.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+    /// Only multiples of this.
+    pub multiple_of: u64,
+}
+
+/// The limits of each field that has some.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Characters.
+    pub prompt: Range<u64>,
+    /// Characters.
+    pub negative_prompt: Range<u64>,
+    /// Characters.
+    pub task_id: Range<u64>,
+    /// Pixels.
+    pub width: Side,
+    /// Pixels.
+    pub height: Side,
+    /// Denoising steps.
+    pub steps: Range<u64>,
+    /// Classifier-free guidance.
+    pub guidance_scale: Range<f64>,
+    /// The seed of the last image too.
+    pub seed: Range<u64>,
+    /// Images.
+    pub n: Range<u64>,
+}
+
+const SIDE: Side = Side {
+    min: 64,
+    max: 2048,
+    multiple_of: 8,
+};
+
+/// What every request is held to.
+pub const LIMITS: Limits = Limits {
+    prompt: Range {
+        min: 1,
+        max: 10_000,
+    },
+    negative_prompt: Range {
+        min: 0,
+        max: 10_000,
+    },
+    task_id: Range { min: 1, max: 200 },
+    width: SIDE,
+    height: SIDE,
+    steps: Range { min: 1, max: 150 },
+    guidance_scale: Range {
+        min: 0.0,
+        max: 30.0,
+    },
+    seed: Range {
+        min: 0,
+        max: MAX_SEED,
+    },
+    n: Range { min: 1, max: 10 },
+};
+
+impl Default for Limits {
+    fn default() -> Self {
+        LIMITS
+    }
+}
