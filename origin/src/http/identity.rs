@@ -1,6 +1,7 @@
 //! Who asks: the edge's signature is checked, used up, and turned into the caller.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
@@ -13,9 +14,14 @@ use darkroom_shared::signature::{
     self, CALLER_HEADER, DIGEST_HEADER, INPUT_HEADER, SIGNATURE_HEADER, Signature, WINDOW_SECONDS,
 };
 
+use tokio::time::timeout;
+
 use super::envelope::Route;
 use super::{ApiError, App};
 use crate::clock;
+
+/// For the whole of a body, which the edge has in hand when it begins to send.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The account on whose behalf the edge asks. A handler that takes it runs only behind
 /// [`verify`].
@@ -50,9 +56,7 @@ pub(super) async fn verify(
 
 async fn identify(app: &App, request: Request) -> Result<Request, ApiError> {
     let (parts, body) = request.into_parts();
-    // Unsigned bodies are not even read.
     let signed = Signed::of(&parts.headers)?;
-    let body = read(&parts, body).await?;
     let covered = signature::Parts {
         method: parts.method.as_str(),
         path: parts.uri.path(),
@@ -61,7 +65,7 @@ async fn identify(app: &App, request: Request) -> Result<Request, ApiError> {
         caller: &signed.caller,
     };
     let now = clock::now().div_euclid(1000);
-    let verified = signature::verify(&app.secrets, &covered, &body, &signed.signature, now)
+    let verified = signature::verify(&app.secrets, &covered, &signed.signature, now)
         .map_err(|error| refused(&error.to_string()))?;
     // Past this moment the signature is too old, whatever the nonce.
     let expires_at = verified.created + 2 * WINDOW_SECONDS;
@@ -72,6 +76,9 @@ async fn identify(app: &App, request: Request) -> Result<Request, ApiError> {
     {
         return Err(refused("the request was seen before"));
     }
+    // Not before: nobody but the edge makes us hold 20 MiB.
+    let body = read(&parts, body).await?;
+    signature::verify_body(&signed.digest, &body).map_err(|error| refused(&error.to_string()))?;
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(Caller(signed.caller));
     Ok(request)
@@ -106,15 +113,14 @@ impl Signed {
 async fn read(parts: &Parts, body: Body) -> Result<Bytes, ApiError> {
     // The extractor knows the router's limit by the request's extensions.
     let request = Request::from_parts(parts.clone(), body);
-    Bytes::from_request(request, &())
-        .await
-        .map_err(|rejection| {
-            if rejection.status().as_u16() == Code::TooLarge.status() {
-                Problem::new(Code::TooLarge, "a body may have 20 MiB").into()
-            } else {
-                Problem::new(Code::Malformed, "the body did not arrive whole").into()
-            }
-        })
+    let not_whole = || Problem::new(Code::Malformed, "the body did not arrive whole").into();
+    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status().as_u16() == Code::TooLarge.status() => {
+            Err(Problem::new(Code::TooLarge, "a body may have 20 MiB").into())
+        }
+        Ok(Err(_)) | Err(_) => Err(not_whole()),
+    }
 }
 
 fn refused(why: &str) -> ApiError {

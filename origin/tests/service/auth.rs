@@ -70,6 +70,34 @@ async fn a_replayed_request_is_refused() {
 }
 
 #[tokio::test]
+async fn of_equal_requests_at_one_moment_one_is_taken() {
+    let origin = Origin::start(Setup::default()).await;
+    let first = Call::get("/api/jobs").signed();
+    let mut second = Call::get("/api/jobs").unsigned();
+    second.headers_mut().clone_from(first.headers());
+    let (first, second) = tokio::join!(origin.send(first), origin.send(second));
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::UNAUTHORIZED]);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn the_body_of_a_forged_request_is_not_waited_for() {
+    let origin = Origin::start(Setup::default()).await;
+    let mut forged = Call::generate(&json!({ "prompt": "p" })).signed();
+    let theirs = Call::get("/api/jobs").signed();
+    let signature = theirs.headers()["signature"].clone();
+    forged.headers_mut().insert("signature", signature);
+    let never = futures_util::stream::pending::<std::io::Result<Vec<u8>>>();
+    *forged.body_mut() = Body::from_stream(never);
+    let answer = origin.send(forged).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    answer.problem("unauthorized").await;
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn an_expired_signature_is_refused() {
     let origin = Origin::start(Setup::default()).await;
     let mut call = Call::get("/api/jobs");
