@@ -31,18 +31,22 @@ test("a trapped instance is answered for and replaced", LIMIT, async () => {
   const url = (await miniflare.ready).origin;
   const get = async (path) => {
     const response = await fetch(url + path);
-    return [response.status, await response.text()];
+    return [response.status, await response.text(), response.headers.get("x-request-id")];
   };
 
-  assert.deepEqual(await get("/"), [200, "0"]);
-  const [status, body] = await get("/throw");
+  const instance = async () => (await get("/"))[1];
+
+  assert.equal(await instance(), "0");
+  const [status, body, id] = await get("/throw");
   assert.equal(status, 500);
   assert.equal(JSON.parse(body).code, "internal_error");
+  assert.equal(JSON.parse(body).request_id, id);
+  assert.ok(id);
   assert.ok(!body.includes("secret"));
-  assert.deepEqual(await get("/"), [200, "0"], "an ordinary exception breaks no instance");
+  assert.equal(await instance(), "0", "an ordinary exception breaks no instance");
 
   assert.equal((await get("/trap"))[0], 500);
-  assert.deepEqual(await get("/"), [200, "1"]);
-  await log.until(/a secret place/);
+  assert.equal(await instance(), "1");
+  await log.until(new RegExp(`${id}: .*a secret place`));
   await log.until(/fresh wasm instance/);
 });

@@ -24,17 +24,23 @@ function reviveAfterTrap() {
 addEventListener("error", (event) => noteTrap(event.error));
 
 // The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
-function brokenAnswer() {
+function brokenAnswer(id) {
   const problem = {
     type: "about:blank",
     title: "Something went wrong on our side",
     status: 500,
     code: "internal_error",
     detail: "the edge failed; the request may be tried again",
+    request_id: id,
   };
   return new Response(JSON.stringify(problem), {
     status: 500,
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store" },
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": id,
+    },
   });
 }
 
@@ -45,8 +51,9 @@ export default {
       return await edge.fetch(request, env, context);
     } catch (error) {
       noteTrap(error);
-      console.error("the edge threw:", error);
-      return brokenAnswer();
+      const id = crypto.randomUUID();
+      console.error(`${id}: the edge threw:`, error);
+      return brokenAnswer(id);
     }
   },
 };
