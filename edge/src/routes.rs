@@ -7,6 +7,9 @@ use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::{generate, health, passing, pictures, respond};
 
+/// The longest query, in bytes: nothing that callers are given to send back comes near.
+const MAX_QUERY: usize = 4096;
+
 /// Who answers.
 #[derive(Clone, Copy)]
 enum Action {
@@ -51,6 +54,10 @@ pub async fn dispatch(call: Call) -> Answer {
     let Some(Row(_, methods)) = TABLE.iter().find(|row| matches(row.0, &call.path)) else {
         return Err(not_found());
     };
+    if call.query.len() > MAX_QUERY {
+        let detail = format!("the query may have at most {MAX_QUERY} bytes");
+        return Err(Failure::new(Code::Malformed, detail));
+    }
     let action = methods.iter().find(|(method, _)| *method == call.method);
     match action.map(|(_, action)| *action) {
         Some(Action::Generate) => generate::generate(call).await,

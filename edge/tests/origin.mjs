@@ -68,7 +68,7 @@ export class ScriptedOrigin {
     if (Math.abs(Date.now() / 1000 - Number(created)) > 60) return "too old";
     if (this.nonces.has(nonce)) return "a replay";
     this.nonces.add(nonce);
-    const [path, query = ""] = url.split("?");
+    const [, path, query = ""] = /^([^?]*)\??(.*)$/.exec(url);
     const base = [
       `"@method": ${method}`,
       `"@path": ${path}`,
@@ -83,6 +83,16 @@ export class ScriptedOrigin {
     const fits = given.length === expected.length && timingSafeEqual(given, expected);
     return fits ? null : "the signature does not fit";
   }
+}
+
+/** Answers byte by byte, with what no server would say. */
+export const raw = (bytes) => (request, response) => response.socket.end(bytes);
+
+/** Answers with a problem document of the caller's request. */
+export function refuse(request, response, status, code) {
+  const request_id = request.headers["x-request-id"];
+  const problem = { type: "about:blank", title: "t", status, code, detail: "d", request_id };
+  json(response, status, problem, { "content-type": "application/problem+json" });
 }
 
 export function json(response, status, body, headers = {}) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import test, { beforeEach } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
 import { json } from "./origin.mjs";
 
 const edge = useEdge();
@@ -57,6 +57,21 @@ test("what the edge only passes on arrives as it was asked", LIMIT, async () => 
   }
 });
 
+test("a query is signed as it is sent, whatever is in it", LIMIT, async () => {
+  for (const query of ["", "?a=?b", "a='b\"c<d>e`f{g}|h^i[j]\\k", "a=\xe9\xff", "a=%zz%00%ff", "a=\tb", "a=b#c?d", "&&=;"]) {
+    assert.equal(await rawStatus(`/api/jobs?${query}`, { key: API_KEY }), 200, query);
+    assert.equal(edge.origin.takeOne().url.split("?")[0], "/api/jobs");
+  }
+  await problem(await edge.fetch(`/api/jobs?cursor=${"x".repeat(5000)}`), 400, "malformed_request");
+  assert.equal(edge.origin.requests.length, 0);
+});
+
+test("a flood of headers drowns nothing", LIMIT, async () => {
+  const headers = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`x-${i}`, "y"]));
+  assert.equal((await edge.fetch("/api/models", { headers })).status, 200);
+  assert.equal(edge.origin.takeOne().headers["x-1"], undefined);
+});
+
 test("an answer without a body stays one", LIMIT, async () => {
   edge.origin.answer = (request, response) => response.writeHead(204).end();
   const response = await edge.fetch("/api/jobs/1", { method: "DELETE" });
@@ -68,6 +83,8 @@ test("no path plays tricks", LIMIT, async () => {
   for (const target of [
     "/generated/../api/jobs",
     `/generated/../${FILE}`,
+    `/generated/../private/generated/${FILE}`,
+    `/private/generated/${FILE}`,
     `/generated/%2e%2e/${FILE}`,
     `/generated/..%2f${FILE}`,
     `/generated/%2e%2e%2f${FILE}`,
@@ -95,10 +112,12 @@ test("no path plays tricks", LIMIT, async () => {
 });
 
 /** Asks for a target byte by byte: a client library would tidy it up. */
-async function rawStatus(target) {
+async function rawStatus(target, { key } = {}) {
   const { hostname, port, host } = new URL(edge.url);
   const socket = connect(Number(port), hostname);
-  socket.write(Buffer.from(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, "latin1"));
+  const authorization = key ? `Authorization: Bearer ${key}\r\n` : "";
+  const head = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${authorization}\r\n`;
+  socket.write(Buffer.from(head, "latin1"));
   const [data] = await once(socket.setEncoding("latin1"), "data");
   socket.destroy();
   return Number(/^HTTP\/1\.1 (\d+)/.exec(data)?.[1]);
