@@ -53,12 +53,12 @@ impl Call {
 /// The id that the caller sent, where it is a sane one, or a new one.
 fn request_id(request: &Request) -> String {
     header(request, REQUEST_ID_HEADER)
-        .filter(|id| is_sane_id(id))
+        .filter(|id| is_plain_id(id))
         .unwrap_or_else(|| random::request_id().to_string())
 }
 
-/// Ids go into logs and headers: nothing that could be taken for more than an id.
-fn is_sane_id(id: &str) -> bool {
+/// Whether an id can go into logs and headers: it is nothing that could be taken for more than one.
+pub fn is_plain_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=128).contains(&id.len()) && id.bytes().all(is_plain)
 }

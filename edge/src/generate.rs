@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::origin::{self, Ask, Patience};
+use crate::origin::{self, Ask};
 use crate::{auth, body, random, respond, settings};
 
 /// Accepts a generate call. The origin waits for the picture as long as `Prefer` says, and
@@ -31,9 +31,9 @@ pub async fn generate(mut call: Call) -> Answer {
     let ask = Ask {
         headers,
         body,
-        ..Ask::new(&call, &caller, Patience::Whole(wait + origin.timeout))
+        ..Ask::new(&call, &caller, wait + origin.timeout)
     };
-    respond::relay(origin::ask(&origin, ask).await?, &origin)
+    respond::relay(&call, &origin::ask(&origin, ask).await?, &origin)
 }
 
 /// A seed that leaves room for those of the other images.

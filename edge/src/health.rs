@@ -8,7 +8,7 @@ use worker::{RequestInit, ResponseBuilder};
 
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::origin::{self, Patience};
+use crate::sending::Sending;
 use crate::{respond, settings};
 
 /// A probe that waits longer than this is of no use to who probes.
@@ -22,32 +22,38 @@ pub fn healthz() -> Answer {
 
 /// Asks the origin whether it is ready, and tells the two apart.
 pub async fn readyz(call: &Call) -> Answer {
-    let url = format!("{}/readyz", settings::origin_url(&call.env)?);
-    let patience = Patience::Whole(LIMIT);
-    let origin = match origin::send(&url, RequestInit::new(), patience, &call.request_id).await {
-        Ok(response) if response.status_code() == 200 => "ready",
-        Ok(_) => "not ready",
-        Err(Failure::Problem(_)) => "unreachable",
-        Err(defect) => return Err(defect),
+    let key = settings::admin_key_digest(&call.env);
+    let (Ok(_), Ok(settings)) = (key, settings::origin(&call.env)) else {
+        return not_ready(call, "not configured", "not asked");
     };
-    if origin == "ready" {
-        let body = json!({ "status": "ready", "edge": "ready", "origin": origin });
-        return respond::json(200, &body);
+    let probe = Sending {
+        url: format!("{}/readyz", settings.url),
+        init: RequestInit::new(),
+        limit: LIMIT,
+        request_id: &call.request_id,
+    };
+    match probe.whole().await {
+        Ok(answer) if answer.status == 200 => {
+            let body = json!({ "status": "ready", "edge": "ready", "origin": "ready" });
+            respond::json(200, &body)
+        }
+        Ok(_) => not_ready(call, "ready", "not ready"),
+        Err(Failure::Problem(_)) => not_ready(call, "ready", "unreachable"),
+        Err(defect) => Err(defect),
     }
-    not_ready(call, origin)
 }
 
 /// The usual problem, with a member for each side.
-fn not_ready(call: &Call, origin: &str) -> Answer {
+fn not_ready(call: &Call, edge: &str, origin: &str) -> Answer {
     let mut problem = Problem::new(
         Code::Unavailable,
-        format!("the edge is ready; the origin is {origin}"),
+        format!("the edge is {edge}; the origin is {origin}"),
     );
     problem.request_id = Some(call.request_id.clone());
     let retry_after = problem.retry_after().unwrap_or_default();
     let mut body: Value = serde_json::from_str(&problem.to_json()).unwrap_or_default();
     if let Some(members) = body.as_object_mut() {
-        members.insert("edge".to_owned(), "ready".into());
+        members.insert("edge".to_owned(), edge.into());
         members.insert("origin".to_owned(), origin.into());
     }
     Ok(ResponseBuilder::new()

@@ -5,7 +5,8 @@
 //! checked and given a seed ([`generate`]), other API calls are passed on as they are
 //! ([`passing`]), pictures come from the cache or the origin ([`pictures`]), health
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
-//! [`origin`], signed; all that comes back to the caller goes through [`respond`].
+//! [`origin`], signed, and on through [`sending`], within a limit of time; all that comes back
+//! to the caller goes through [`respond`].
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 
@@ -21,6 +22,7 @@ mod pictures;
 mod random;
 mod respond;
 mod routes;
+mod sending;
 mod settings;
 
 use worker::{Context, Env, Request, Response, event};

@@ -1,16 +1,17 @@
 //! API calls that the origin answers and the edge only vouches for.
 
-use crate::call::Call;
+use crate::call::{Call, is_plain_id};
 use crate::failure::Answer;
-use crate::origin::{self, Ask, Patience};
+use crate::origin::{self, Ask};
+use crate::sending::Opened;
 use crate::{auth, respond, settings};
 
 /// Passes a call without a body on.
 pub async fn pass(call: &Call) -> Answer {
     let caller = auth::caller(call)?;
     let origin = settings::origin(&call.env)?;
-    let ask = Ask::new(call, &caller, Patience::Whole(origin.timeout));
-    respond::relay(origin::ask(&origin, ask).await?, &origin)
+    let ask = Ask::new(call, &caller, origin.timeout);
+    respond::relay(call, &origin::ask(&origin, ask).await?, &origin)
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body
@@ -18,10 +19,14 @@ pub async fn pass(call: &Call) -> Answer {
 pub async fn pass_events(call: &Call) -> Answer {
     let caller = auth::caller(call)?;
     let origin = settings::origin(&call.env)?;
-    let mut ask = Ask::new(call, &caller, Patience::UntilItBegins(origin.timeout));
+    let mut ask = Ask::new(call, &caller, origin.timeout);
     ask.headers.push(("accept", "text/event-stream".to_owned()));
-    if let Some(id) = call.header("last-event-id") {
+    // Any other was never ours: that reader gets the whole story.
+    if let Some(id) = call.header("last-event-id").filter(|id| is_plain_id(id)) {
         ask.headers.push(("last-event-id", id));
     }
-    respond::relay(origin::ask(&origin, ask).await?, &origin)
+    match origin::open(&origin, ask).await? {
+        Opened::Events(stream) => respond::events(stream),
+        Opened::Whole(answer) => respond::relay(call, &answer, &origin),
+    }
 }

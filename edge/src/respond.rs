@@ -1,18 +1,16 @@
 //! What goes back to the caller.
 
 use darkroom_shared::problem::{self, Code, Problem};
-use worker::{Headers, Response, ResponseBody, ResponseBuilder, console_error};
+use worker::{Headers, Response, ResponseBuilder, console_error};
 
-use crate::call::REQUEST_ID_HEADER;
+use crate::call::{Call, REQUEST_ID_HEADER};
 use crate::failure::{Answer, Failure};
-use crate::origin::unreachable_origin;
+use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
 
-const EVENT_STREAM: &str = "text/event-stream";
 /// Headers of the origin's answers that are meant for the caller.
-const PASSED_ON: [&str; 4] = ["content-type", "retry-after", "preference-applied", "etag"];
-/// Statuses whose answers have no body, by definition.
-const WITHOUT_BODY: [u16; 3] = [204, 205, 304];
+const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied"];
+const NO_CONTENT: u16 = 204;
 
 /// Turns whatever a handler ended in into the answer, and names the request in it.
 pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
@@ -63,56 +61,57 @@ pub fn json(status: u16, body: &serde_json::Value) -> Answer {
 /// # Errors
 /// What did not come from an origin, or speaks of the edge's own signature, is a problem of
 /// ours and not the caller's.
-pub fn relay(response: Response, origin: &Origin) -> Answer {
-    let status = response.status_code();
-    let content_type = content_type(&response)?;
-    let is_ours = match content_type.as_str() {
-        "application/json" | EVENT_STREAM => (200..300).contains(&status),
-        problem::CONTENT_TYPE => (400..600).contains(&status),
-        _ => WITHOUT_BODY.contains(&status),
+pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
+    let status = answer.status;
+    let media_type = media_type(&answer.headers)?;
+    let body = answer.bytes.to_vec();
+    let is_json = || serde_json::from_slice::<serde_json::Value>(&body).is_ok();
+    let is_ours = match (status, media_type.as_str()) {
+        (NO_CONTENT, _) => true,
+        // The caller's key was good when the edge asked: what the origin refuses is the edge.
+        (401, _) => false,
+        (200..300, "application/json") | (400..600, problem::CONTENT_TYPE) => is_json(),
+        _ => false,
     };
-    // The caller's key was good when the edge asked: what the origin refuses is the edge.
-    if !is_ours || status == Code::Unauthorized.status() {
-        console_error!("not the answer of an origin that knows us: {status} {content_type}");
+    if !is_ours {
+        let id = &call.request_id;
+        console_error!("{id}: not the answer of an origin that knows us: {status} {media_type}");
         return Err(unreachable_origin());
     }
 
-    let theirs = response.headers();
     let headers = Headers::new();
     for name in PASSED_ON {
-        if let Some(value) = theirs.get(name)? {
+        if let Some(value) = answer.headers.get(name)? {
             headers.set(name, &value)?;
         }
     }
-    if let Some(location) = theirs.get("location")? {
-        // An absolute address would be one that only the edge can reach.
-        let path = location.strip_prefix(&origin.url).unwrap_or(&location);
-        headers.set("location", path)?;
+    if let Some(path) = public_location(&answer.headers, origin)? {
+        headers.set("location", &path)?;
     }
-    let cache_control = match content_type.as_str() {
-        // Compressing on the way would hold events back.
-        EVENT_STREAM => "no-cache, no-transform",
-        _ => "no-store",
-    };
-    headers.set("cache-control", cache_control)?;
-    Ok(ResponseBuilder::new()
+    headers.set("cache-control", "no-store")?;
+    let response = ResponseBuilder::new()
         .with_status(status)
-        .with_headers(headers)
-        .body(body_for(status, response.into_parts().1)))
+        .with_headers(headers);
+    // The runtime throws where this status comes with a body, even an empty one.
+    Ok(match status {
+        NO_CONTENT => response.empty(),
+        _ => response.fixed(body),
+    })
 }
 
-/// The media type of an answer, without its parameters.
-pub fn content_type(response: &Response) -> worker::Result<String> {
-    let header = response.headers().get("content-type")?.unwrap_or_default();
-    let media_type = header.split(';').next().unwrap_or_default().trim();
-    Ok(media_type.to_ascii_lowercase())
+/// Passes a stream of events on as it comes.
+pub fn events(stream: Response) -> Answer {
+    Ok(ResponseBuilder::new()
+        .with_header("content-type", EVENT_STREAM)?
+        // Compressing on the way would hold events back.
+        .with_header("cache-control", "no-cache, no-transform")?
+        .body(stream.into_parts().1))
 }
 
-/// The runtime throws where such a status comes with a body, even an empty one.
-fn body_for(status: u16, body: ResponseBody) -> ResponseBody {
-    if WITHOUT_BODY.contains(&status) {
-        ResponseBody::Empty
-    } else {
-        body
-    }
+/// The path of an answer's `Location`: an address would be one that only the edge can reach.
+fn public_location(headers: &Headers, origin: &Origin) -> worker::Result<Option<String>> {
+    let location = headers.get("location")?.unwrap_or_default();
+    let path = location.strip_prefix(&origin.url).unwrap_or(&location);
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    Ok(is_path.then(|| path.to_owned()))
 }

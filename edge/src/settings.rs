@@ -33,15 +33,15 @@ pub fn origin(env: &Env) -> Result<Origin, Failure> {
     })
 }
 
-/// Where the origin is.
-pub fn origin_url(env: &Env) -> Result<String, Failure> {
+fn origin_url(env: &Env) -> Result<String, Failure> {
     let text = text(env, ORIGIN_URL)?;
     let host = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
         .unwrap_or_default();
     // What follows a host would have to be signed too, and no origin serves under a prefix.
-    if host.is_empty() || host.contains(['/', '?', '#', '@']) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_plain) {
         return Err(wrong(
             ORIGIN_URL,
             "must be http(s)://host[:port], without a path",

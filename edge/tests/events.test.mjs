@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import test from "node:test";
+import test, { beforeEach } from "node:test";
 import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { refuse } from "./origin.mjs";
 
 // Short, so that an origin that says nothing is found out within a test's time.
 const edge = useEdge({ bindings: { ORIGIN_TIMEOUT_SECONDS: "1" } });
 const decoder = new TextDecoder();
+
+beforeEach(() => edge.origin.requests.splice(0));
 
 const begin = (response) => {
   response.writeHead(200, { "content-type": "text/event-stream" });
@@ -69,12 +72,17 @@ test("a stream that does not begin is given up", LIMIT, async () => {
   await gone;
 });
 
+test("only what may be an event's id goes on", LIMIT, async () => {
+  edge.origin.answer = (request, response) => begin(response) ?? response.end();
+  for (const [id, sent] of [["a-1_b.c", "a-1_b.c"], ["\xe9\xff"], ["a\tb"], ["1".repeat(9000)]]) {
+    const response = await edge.fetch("/api/jobs/1/events", { headers: { "last-event-id": id } });
+    assert.equal(response.status, 200);
+    await response.text();
+    assert.equal(edge.origin.takeOne().headers["last-event-id"], sent);
+  }
+});
+
 test("an unknown job is a problem and no stream", LIMIT, async () => {
-  edge.origin.answer = (request, response) => {
-    const id = request.headers["x-request-id"];
-    const body = { type: "about:blank", title: "t", status: 404, code: "not_found", detail: "d", request_id: id };
-    response.writeHead(404, { "content-type": "application/problem+json" });
-    response.end(JSON.stringify(body));
-  };
+  edge.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
   await problem(await edge.fetch("/api/jobs/1/events"), 404, "not_found");
 });

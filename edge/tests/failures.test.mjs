@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
-import { json } from "./origin.mjs";
+import { json, raw } from "./origin.mjs";
 
 const PICTURE = "/generated/1700000000-01234567-89ab-cdef-0123-456789abcdef.png";
 
@@ -65,12 +67,76 @@ describe("an origin that answers", () => {
     }
   });
 
+  test("a language of its own is no origin", LIMIT, async () => {
+    const json = "Content-Type: application/json\r\n";
+    for (const bytes of [
+      "\0\xff garbage\r\n\r\n",
+      `HTTP/1.1 999 X\r\n${json}Content-Length: 2\r\n\r\n{}`,
+      `HTTP/1.1 99 X\r\n${json}Content-Length: 2\r\n\r\n{}`,
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+      'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n',
+      `HTTP/1.1 205 Reset Content\r\n${json}\r\n`,
+      `HTTP/1.1 200 OK\r\n${json}Content-Length: 9\r\n\r\n<h1>hi</h`,
+      `HTTP/1.1 200 OK\r\n${json}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}`,
+      `HTTP/1.1 200 OK\r\n${json}Content-Length: 0\r\n\r\n`,
+      "HTTP/1.1 500 X\r\nContent-Type: application/problem+json\r\nContent-Length: 17\r\n\r\n127.0.0.1 main.rs",
+    ]) {
+      edge.origin.answer = raw(bytes);
+      await problem(await edge.fetch("/api/models"), 502, "origin_unreachable");
+    }
+  });
+
   test("and then breaks off does not pass for a whole answer", LIMIT, async () => {
+    const json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    for (const bytes of [
+      `${json}Content-Length: 100\r\n\r\n{}`,
+      `${json}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n`,
+      `${json}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n`,
+      // Neither length nor end: only its form tells that something is missing.
+      `${json}\r\n{"items":[`,
+    ]) {
+      edge.origin.answer = raw(bytes);
+      await problem(await edge.fetch("/api/jobs"), 502, "origin_unreachable");
+    }
+  });
+
+  test("in another encoding is understood", LIMIT, async () => {
     edge.origin.answer = (request, response) => {
-      const headers = { "content-type": "application/json", "content-length": 100 };
-      response.writeHead(200, headers).write("{", () => response.destroy());
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      response.writeHead(200, headers).end(gzipSync('{"a":1}'));
     };
-    await assert.rejects(edge.fetch("/api/models").then((broken) => broken.json()));
+    assert.deepEqual(await (await edge.fetch("/api/models")).json(), { a: 1 });
+  });
+});
+
+describe("an origin that hangs", () => {
+  const edge = useEdge({ bindings: { ORIGIN_TIMEOUT_SECONDS: "1" } });
+
+  test("at any point is left alone in time", LIMIT, async () => {
+    const json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    const texts = {
+      nothing: "",
+      headers: "HTTP/1.1 200 OK\r\nContent-",
+      body: `${json}{"a":`,
+      problem: json.replace("200 OK", "404 X").replace("json", "problem+json"),
+      picture: json.replace("application/json", "image/png"),
+    };
+    const left = [];
+    edge.origin.answer = ({ headers }, { socket }) => {
+      left.push(once(socket, "close"));
+      socket.write(texts[headers["x-request-id"]]);
+    };
+    const asked = Object.keys(texts).flatMap((id) =>
+      ["/api/models", "/api/jobs/1/events", PICTURE].map((path) =>
+        edge.fetch(path, { headers: { "x-request-id": id } }),
+      ),
+    );
+    for (const response of await Promise.all(asked)) {
+      assert.equal(response.headers.get("retry-after"), "5");
+      await problem(response, 504, "origin_timeout");
+    }
+    assert.equal(left.length, asked.length);
+    await Promise.all(left);
   });
 });
 
@@ -81,6 +147,7 @@ for (const [name, value] of [
   ["ORIGIN_SECRETS", "short:secret"],
   ["ORIGIN_URL", undefined],
   ["ORIGIN_URL", "http://127.0.0.1/api"],
+  ["ORIGIN_URL", "http://a b"],
   ["ORIGIN_TIMEOUT_SECONDS", "0"],
 ]) {
   describe(`${name} set to ${value}`, () => {
@@ -93,6 +160,9 @@ for (const [name, value] of [
       await edge.log.until(new RegExp(`the setting ${name} `));
       assert.ok(!edge.log.text.includes(API_KEY));
       assert.equal((await edge.fetch("/healthz")).status, 200);
+
+      const ready = await problem(await edge.fetch("/readyz", { key: null }), 503, "unavailable");
+      assert.deepEqual([ready.edge, ready.origin], ["not configured", "not asked"]);
     });
   });
 }

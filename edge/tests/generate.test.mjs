@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import http from "node:http";
 import test, { beforeEach } from "node:test";
 import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
-import { json } from "./origin.mjs";
+import { json, refuse } from "./origin.mjs";
 
 const MAX_BODY = 20 * 1024 * 1024;
 const MAX_SEED = 2 ** 53 - 1;
@@ -82,19 +82,28 @@ test("an accepted job's status, place and body pass through", LIMIT, async () =>
   assert.deepEqual(await response.json(), { job: { id: "1" } });
 });
 
-test("an address of the origin's own does not get out", LIMIT, async () => {
-  edge.origin.answer = (request, response) => {
-    json(response, 202, {}, { location: `http://${request.headers.host}/api/jobs/1` });
-  };
-  const response = await edge.generate({ prompt: "p" });
-  assert.equal(response.headers.get("location"), "/api/jobs/1");
+test("no address that only the edge can reach gets out", LIMIT, async () => {
+  for (const [location, passed] of [
+    [(host) => `http://${host}/api/jobs/1`, "/api/jobs/1"],
+    [(host) => `http://${host}9/api/jobs/1`, null],
+    [(host) => `http://${host}@10.0.0.5/api/jobs/1`, null],
+    [(host) => `http://${host}`, null],
+    [() => "http://10.0.0.5:8788/api/jobs/1", null],
+    [() => "//10.0.0.5/api/jobs/1", null],
+  ]) {
+    edge.origin.answer = (request, response) => {
+      json(response, 202, {}, { location: location(request.headers.host) });
+    };
+    const response = await edge.generate({ prompt: "p" });
+    assert.equal(response.status, 202);
+    assert.equal(response.headers.get("location"), passed);
+  }
 });
 
 test("the origin's problems pass through", LIMIT, async () => {
   edge.origin.answer = (request, response) => {
-    const id = request.headers["x-request-id"];
-    const body = { type: "about:blank", title: "t", status: 429, code: "queue_full", detail: "d", request_id: id };
-    json(response, 429, body, { "content-type": "application/problem+json", "retry-after": "10" });
+    response.setHeader("retry-after", "10");
+    refuse(request, response, 429, "queue_full");
   };
   const response = await edge.generate({ prompt: "p" });
   assert.equal(response.headers.get("retry-after"), "10");
@@ -109,7 +118,9 @@ test("wrong values are answered at the edge, each field by name", LIMIT, async (
 });
 
 test("what is no JSON object is malformed", LIMIT, async () => {
-  for (const body of ["", "{", "[]", "null", '{"prompt":"p"}}', "\u0000"]) {
+  const deep = `{"prompt":${"[".repeat(100_000)}`;
+  const notUtf8 = Buffer.from('{"prompt":"\xff"}', "latin1");
+  for (const body of ["", "{", "[]", "null", '{"prompt":"p"}}', "\0", '{"prompt":"\\ud800"}', deep, notUtf8]) {
     await problem(await edge.generate(body), 400, "malformed_request");
   }
   const noBody = await edge.generate(undefined, { body: null });

@@ -80,7 +80,7 @@ class Edge {
     return this.fetch("/api/media/generate-image", {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
-      body: typeof body === "string" ? body : JSON.stringify(body),
+      body: typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body),
       ...init,
     });
   }

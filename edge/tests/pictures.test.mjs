@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import test, { beforeEach } from "node:test";
 import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { refuse } from "./origin.mjs";
 
 const edge = useEdge();
 const PNG = randomBytes(100_000);
@@ -22,6 +23,7 @@ function checkHeaders(response) {
   assert.equal(response.headers.get("etag"), '"abc"');
   assert.equal(response.headers.get("x-content-type-options"), "nosniff");
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  assert.equal(response.headers.get("accept-ranges"), "bytes");
   assert.ok(response.headers.get("x-request-id"));
 }
 
@@ -82,6 +84,65 @@ test("who has the picture is told so", LIMIT, async () => {
   assert.equal(edge.origin.requests[0].headers["if-none-match"], undefined);
 });
 
+test("a range is answered alike from origin and cache", LIMIT, async () => {
+  const last = PNG.length - 1;
+  const path = fresh();
+  for (const status of ["darkroom-edge; fwd=miss; stored", "darkroom-edge; hit"]) {
+    for (const [range, from, to] of [
+      ["bytes=0-0", 0, 0],
+      ["bytes=5-9", 5, 9],
+      ["bytes=99990-", 99_990, last],
+      [`bytes=7-${"9".repeat(30)}`, 7, last],
+      ["bytes=-10", last - 9, last],
+      ["bytes=-200000", 0, last],
+    ]) {
+      const target = status.endsWith("hit") ? path : fresh();
+      const response = await edge.fetch(target, { key: null, headers: { range } });
+      assert.equal(response.status, 206, range);
+      checkHeaders(response);
+      assert.equal(response.headers.get("cache-status"), status);
+      assert.equal(response.headers.get("content-range"), `bytes ${from}-${to}/${PNG.length}`);
+      assert.equal(response.headers.get("content-length"), String(to - from + 1));
+      const bytes = Buffer.from(await response.arrayBuffer());
+      assert.ok(bytes.equals(PNG.subarray(from, to + 1)));
+    }
+    await checkPicture(await untilKept(path));
+  }
+  assert.ok(edge.origin.requests.every(({ headers }) => headers.range === undefined));
+});
+
+test("a range that is none, or of another picture, is answered with all of it", LIMIT, async () => {
+  const path = fresh();
+  for (const headers of [
+    { range: "bytes=5-4" },
+    { range: "bytes=-" },
+    { range: "bytes=a-b" },
+    { range: "bytes=0-1,5-6" },
+    { range: "bytes=+1-2" },
+    { range: "lines=1-2" },
+    { range: "bytes=0-1", "if-range": '"x"' },
+    { range: "bytes=0-1", "if-range": 'W/"abc"' },
+    { range: "bytes=0-1", "if-range": "Wed, 21 Oct 2015 07:28:00 GMT" },
+  ]) {
+    await checkPicture(await edge.fetch(path, { key: null, headers }));
+  }
+  const same = { range: "bytes=0-1", "if-range": '"abc"' };
+  assert.equal((await edge.fetch(path, { key: null, headers: same })).status, 206);
+  const known = { range: "bytes=0-1", "if-none-match": '"abc"' };
+  assert.equal((await edge.fetch(path, { key: null, headers: known })).status, 304);
+  const head = { method: "HEAD", key: null, headers: { range: "bytes=0-1" } };
+  assert.equal((await edge.fetch(path, head)).status, 200);
+});
+
+test("a range outside the picture is a problem that names its size", LIMIT, async () => {
+  for (const range of ["bytes=100000-", "bytes=100000-100001", "bytes=-0", `bytes=${"9".repeat(30)}-`]) {
+    const response = await edge.fetch(fresh(), { key: null, headers: { range } });
+    assert.equal(response.headers.get("content-range"), `bytes */${PNG.length}`);
+    const { errors } = await problem(response, 416, "invalid_request");
+    assert.equal(errors[0].field, "Range");
+  }
+});
+
 test("a picture whose origin names no tag gets one of its own", LIMIT, async () => {
   delete headers.etag;
   const path = fresh();
@@ -95,10 +156,17 @@ test("a picture whose origin names no tag gets one of its own", LIMIT, async () 
 
 test("a picture that is not there is not kept as missing", LIMIT, async () => {
   const path = fresh();
-  edge.origin.answer = (request, response) => response.writeHead(404).end();
+  edge.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
   await problem(await edge.fetch(path, { key: null }), 404, "not_found");
   edge.origin.answer = (request, response) => response.writeHead(200, headers).end(PNG);
   await checkPicture(await edge.fetch(path, { key: null }));
+});
+
+test("a store that is down is told apart from an origin that is", LIMIT, async () => {
+  edge.origin.answer = (request, response) => refuse(request, response, 503, "storage_unavailable");
+  const response = await edge.fetch(fresh(), { key: null });
+  assert.equal(response.headers.get("retry-after"), "10");
+  await problem(response, 503, "storage_unavailable");
 });
 
 test("what is no picture is neither answered nor kept as one", LIMIT, async () => {
@@ -106,6 +174,7 @@ test("what is no picture is neither answered nor kept as one", LIMIT, async () =
     [200, "text/html"],
     [200, "image/webp"],
     [206, "image/png"],
+    [404, "image/png"],
     [301, "image/png"],
     [500, "image/png"],
   ]) {
@@ -119,6 +188,11 @@ test("what is no picture is neither answered nor kept as one", LIMIT, async () =
     edge.origin.answer = (request, response) => response.writeHead(200, headers).end(PNG);
     await checkPicture(await edge.fetch(path, { key: null }));
   }
+});
+
+test("an empty file is no picture", LIMIT, async () => {
+  edge.origin.answer = (request, response) => response.writeHead(200, { "content-type": "image/png" }).end();
+  await problem(await edge.fetch(fresh(), { key: null }), 502, "origin_unreachable");
 });
 
 test("a picture that breaks off is neither answered nor kept", LIMIT, async () => {

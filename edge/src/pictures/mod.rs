@@ -1,0 +1,47 @@
+//! `/generated/{file}`: pictures, where no CDN stands before the store.
+//!
+//! A picture comes out of the cache, or from the origin ([`stored`]) and is then kept; as much
+//! of it as the caller wants ([`part`]) is answered ([`answer`]). A file's bytes never change,
+//! so that an answer may be kept for a year, here and everywhere.
+
+mod answer;
+mod part;
+mod stored;
+
+use worker::{Cache, ResponseBuilder, console_warn};
+
+use crate::call::Call;
+use crate::failure::Answer;
+use stored::{Picture, body_of};
+
+const HIT: &str = "darkroom-edge; hit";
+const MISS: &str = "darkroom-edge; fwd=miss; stored";
+
+/// Answers GET and HEAD from the cache, or from the origin and then keeps it.
+pub async fn serve(call: &Call) -> Answer {
+    // Without the query: it changes nothing in a picture, but would fill the cache with copies.
+    let key = format!("{}{}", call.site, call.path);
+    let cache = Cache::default();
+    match cache.get(key.as_str(), false).await {
+        Ok(Some(kept)) => {
+            // What comes out of the cache cannot be changed.
+            let headers = kept.headers().clone();
+            headers.set("cache-status", HIT)?;
+            return answer::answer(call, headers, kept.into_parts().1).await;
+        }
+        Ok(None) => {}
+        Err(error) => console_warn!("{}: the cache failed: {error}", call.request_id),
+    }
+
+    let Picture { headers, bytes } = stored::picture(call).await?;
+    let keep = ResponseBuilder::new()
+        .with_headers(headers.clone())
+        .body(body_of(&bytes)?);
+    call.context.wait_until(async move {
+        if let Err(error) = cache.put(key, keep).await {
+            console_warn!("a picture could not be kept: {error}");
+        }
+    });
+    headers.set("cache-status", MISS)?;
+    answer::answer(call, headers, body_of(&bytes)?).await
+}

@@ -1,0 +1,77 @@
+//! A picture as the origin has it stored.
+
+use darkroom_shared::key::{CACHE_CONTROL_PUBLIC, parse_file_name};
+use darkroom_shared::problem::Problem;
+use worker::js_sys::Uint8Array;
+use worker::worker_sys::web_sys;
+use worker::{Headers, Response, ResponseBody, console_error};
+
+use crate::auth::Caller;
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::origin::{self, Ask};
+use crate::routes::not_found;
+use crate::sending::{Whole, media_type, unreachable_origin};
+use crate::settings;
+
+/// A picture and the headers that it is answered and kept with.
+pub(super) struct Picture {
+    pub headers: Headers,
+    pub bytes: Uint8Array,
+}
+
+/// A body of these bytes, without taking them through the wasm's memory.
+pub(super) fn body_of(bytes: &Uint8Array) -> worker::Result<ResponseBody> {
+    let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
+    Ok(Response::from(response).into_parts().1)
+}
+
+/// Asks the origin for a picture, all of it: one that broke off on the way would otherwise be
+/// kept for a year as far as it came.
+pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
+    let origin = settings::origin(&call.env)?;
+    let file = call.path.rsplit('/').next().unwrap_or_default();
+    let format = parse_file_name(file).ok_or_else(not_found)?;
+    let ask = Ask {
+        // A HEAD fills the cache as well: who asks for the headers mostly wants the picture next.
+        method: "GET",
+        query: "",
+        ..Ask::new(call, &Caller::ANONYMOUS, origin.timeout)
+    };
+    let answer = origin::ask(&origin, ask).await?;
+    if answer.status != 200 {
+        return Err(refusal(call, &answer));
+    }
+    // Whatever else says 200 would be kept for a year as a picture.
+    let media_type = media_type(&answer.headers)?;
+    if media_type != format.content_type() || answer.bytes.length() == 0 {
+        console_error!("{}: no picture, but {media_type}", call.request_id);
+        return Err(unreachable_origin());
+    }
+
+    let headers = Headers::new();
+    headers.set("content-type", format.content_type())?;
+    headers.set("content-length", &answer.bytes.length().to_string())?;
+    headers.set("cache-control", CACHE_CONTROL_PUBLIC)?;
+    headers.set("accept-ranges", "bytes")?;
+    headers.set("access-control-allow-origin", "*")?;
+    // A name stands for its bytes as well as a digest would.
+    let etag = answer.headers.get("etag")?;
+    headers.set("etag", &etag.unwrap_or_else(|| format!("\"{file}\"")))?;
+    Ok(Picture {
+        headers,
+        bytes: answer.bytes,
+    })
+}
+
+/// The origin's own problem, where it is one that concerns the caller.
+fn refusal(call: &Call, answer: &Whole) -> Failure {
+    let status = answer.status;
+    match serde_json::from_slice::<Problem>(&answer.bytes.to_vec()) {
+        Ok(problem) if problem.status == status && status != 401 => problem.into(),
+        _ => {
+            console_error!("{}: no picture, but {status}", call.request_id);
+            unreachable_origin()
+        }
+    }
+}
