@@ -9,24 +9,35 @@ const ENTRY = readFileSync(new URL("../build/index.js", import.meta.url), "utf8"
 const GLUE = `
   const state = { criticalError: false, instanceId: 0 };
   let broken = false;
+  const trap = () => { throw new WebAssembly.RuntimeError("unreachable"); };
+  const deep = () => 1 + deep();
   export const __worker_init_state = () => state;
   export const __wbg_reset_state = () => { broken = false; };
   export async function fetch(request) {
-    const { pathname } = new URL(request.url);
+    const { pathname, search } = new URL(request.url);
+    console.log("here is", pathname, search);
     if (pathname === "/throw") throw new Error("a secret place");
     if (pathname === "/trap") broken = true;
-    if (broken) throw new WebAssembly.RuntimeError("unreachable");
+    // As the executor of Rust's futures does: it polls them in microtasks.
+    if (pathname === "/trap-later") setTimeout(() => queueMicrotask(trap), 1);
+    if (pathname === "/trap-deep") setTimeout(() => queueMicrotask(deep), 1);
+    // Longer than any test waits: what was to come of it is lost with the instance.
+    if (/later|deep|wait/.test(pathname)) await scheduler.wait(60_000);
+    if (broken) trap();
     return new Response(String(state.instanceId));
   }
 `;
 
-test("a trapped instance is answered for and replaced", LIMIT, async () => {
-  const { miniflare, log } = startWorkerd({
+const startFake = () =>
+  startWorkerd({
     modules: [
       { type: "ESModule", path: "index.js", contents: ENTRY },
       { type: "ESModule", path: "glue.js", contents: GLUE },
     ],
   });
+
+test("a trapped instance is answered for and replaced", LIMIT, async () => {
+  const { miniflare, log } = startFake();
   after(() => miniflare.dispose());
   const url = (await miniflare.ready).origin;
   const get = async (path) => {
@@ -49,4 +60,22 @@ test("a trapped instance is answered for and replaced", LIMIT, async () => {
   assert.equal(await instance(), "1");
   await log.until(new RegExp(`${id}: .*a secret place`));
   await log.until(/fresh wasm instance/);
+});
+
+test("whoever waits for an instance that traps is answered, and at once", LIMIT, async () => {
+  const { miniflare, log } = startFake();
+  after(() => miniflare.dispose());
+  const url = (await miniflare.ready).origin;
+  for (const path of ["/trap", "/trap-later", "/trap-deep"]) {
+    const waiting = fetch(`${url}/wait?${path}`);
+    await log.until(new RegExp(`here is /wait .${path}$`, "m"));
+    for (const response of [await fetch(url + path), await waiting]) {
+      assert.equal(response.status, 500, path);
+      assert.equal(response.headers.get("content-type"), "application/problem+json");
+      const { code, request_id } = await response.json();
+      assert.deepEqual([code, request_id], ["internal_error", response.headers.get("x-request-id")]);
+    }
+    assert.equal((await fetch(url)).status, 200);
+  }
+  await log.until(/unreachable/);
 });

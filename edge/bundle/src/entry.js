@@ -5,11 +5,18 @@ import * as edge from "./glue.js";
 // The Rust side's own mark: its panic hook sets `criticalError`.
 const state = edge.__worker_init_state();
 
+// Calls that the current instance still has to answer. What it was doing for them ends with it.
+const waiting = new Set();
+
+// Too deep a recursion is a RangeError.
+const isTrap = (error) => error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+
 function noteTrap(error) {
-  if (error instanceof WebAssembly.RuntimeError) {
-    console.error("the edge trapped:", error);
-    state.criticalError = true;
-  }
+  if (!isTrap(error)) return;
+  console.error("the edge trapped:", error);
+  state.criticalError = true;
+  // No trap of its own: by the time that it is caught, a fresh instance may be at work.
+  for (const giveUp of waiting) giveUp(new Error("the instance trapped that had this call"));
 }
 
 function reviveAfterTrap() {
@@ -46,14 +53,18 @@ function brokenAnswer(id) {
 
 export default {
   async fetch(request, env, context) {
+    const { promise: trap, reject: giveUp } = Promise.withResolvers();
     try {
       reviveAfterTrap();
-      return await edge.fetch(request, env, context);
+      waiting.add(giveUp);
+      return await Promise.race([edge.fetch(request, env, context), trap]);
     } catch (error) {
       noteTrap(error);
       const id = crypto.randomUUID();
       console.error(`${id}: the edge threw:`, error);
       return brokenAnswer(id);
+    } finally {
+      waiting.delete(giveUp);
     }
   },
 };
