@@ -1,17 +1,18 @@
 //! `GET /generated/{file}`: the pictures themselves, where no CDN fetches them from the bucket.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use darkroom_shared::key::{CACHE_CONTROL_PUBLIC, parse_file_name};
 
+use super::segment::Segment;
 use super::{ApiError, App};
 
 /// Streams a public picture out of the store.
 pub(super) async fn serve(
     State(app): State<App>,
-    Path(file): Path<String>,
+    Segment(file): Segment,
     request: HeaderMap,
 ) -> Result<Response, ApiError> {
     let not_found = || ApiError::not_found("picture");
@@ -28,10 +29,15 @@ pub(super) async fn serve(
     }
     let about = [
         (header::CONTENT_TYPE, stored.content_type),
-        (header::CONTENT_LENGTH, stored.length.to_string()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
-    Ok((caching, about, Body::from_stream(stored.body)).into_response())
+    let mut response = (caching, about, Body::from_stream(stored.body)).into_response();
+    if let Some(length) = stored.length {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
+    }
+    Ok(response)
 }
 
 /// Whether the caller has the picture already (RFC 9110, 13.1.2).

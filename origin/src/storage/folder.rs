@@ -94,7 +94,7 @@ impl Folder {
                 return Ok(None);
             };
             Ok(Some(Stored {
-                length: file.metadata()?.len(),
+                length: Some(file.metadata()?.len()),
                 content_type: sidecar.content_type,
                 sha256: sidecar.metadata.sha256,
                 body: pieces(file).boxed(),
@@ -197,7 +197,7 @@ mod tests {
         }
         let stored = folder.get(KEY).await.expect("asked").expect("there");
         assert_eq!(stored.content_type, "image/png");
-        assert_eq!(stored.length, bytes.len() as u64);
+        assert_eq!(stored.length, Some(bytes.len() as u64));
         assert_eq!(stored.sha256, "s");
         assert_eq!(body(stored).await, bytes);
     }

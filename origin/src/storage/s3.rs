@@ -1,4 +1,8 @@
 //! Pictures in a bucket of S3, or of a server that speaks like it.
+//!
+//! The credentials need `s3:PutObject` and `s3:GetObject` on the objects and `s3:ListBucket` on
+//! the bucket: without the last, S3 answers 403 instead of 404 for what is not there, which
+//! cannot be told from credentials that are wrong.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,7 +12,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::Builder;
@@ -62,7 +66,7 @@ impl S3 {
     /// # Errors
     /// [`StorageError`].
     pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
-        let digest = &object.metadata.sha256;
+        let checksum = BASE64.encode(Sha256::digest(&bytes));
         let mut request = self
             .client()
             .await
@@ -71,26 +75,31 @@ impl S3 {
             .key(&object.key)
             .content_type(&object.content_type)
             .cache_control(object.cache_control())
-            .checksum_sha256(BASE64.encode(Sha256::digest(&bytes)))
+            .checksum_sha256(&checksum)
             // Nothing under our key is ever replaced.
             .if_none_match("*");
         for (name, value) in object.metadata.entries() {
             request = request.metadata(name, value);
         }
         match request.body(ByteStream::from(bytes)).send().await {
-            Ok(_) => Ok(()),
+            // The store has read the very bytes. A 200 alone may come from something in between.
+            Ok(stored) if stored.checksum_sha256() == Some(&checksum) => Ok(()),
+            Ok(_) => self.require_ours(object).await,
             // Something is there: an earlier try of ours whose answer was lost, or a stranger.
-            Err(error) if status(&error) == Some(412) => {
-                let stored = self.stored_digest(&object.key).await?;
-                if stored.as_ref() == Some(digest) {
-                    Ok(())
-                } else {
-                    Err(StorageError::Taken {
-                        key: object.key.clone(),
-                    })
-                }
-            }
+            Err(error) if status(&error) == Some(412) => self.require_ours(object).await,
             Err(error) => Err(unavailable("store", &object.key, error)),
+        }
+    }
+
+    /// Looks whether what is stored is the object.
+    async fn require_ours(&self, object: &Object) -> Result<(), StorageError> {
+        let stored = self.stored_digest(&object.key).await?;
+        if stored.as_ref() == Some(&object.metadata.sha256) {
+            Ok(())
+        } else {
+            Err(StorageError::Taken {
+                key: object.key.clone(),
+            })
         }
     }
 
@@ -119,7 +128,7 @@ impl S3 {
         };
         Ok(Some(Stored {
             content_type: object.content_type.unwrap_or_default(),
-            length: object.content_length.unwrap_or_default() as u64,
+            length: object.content_length.map(|length| length as u64),
             sha256,
             body: pieces(object.body).boxed(),
         }))
@@ -177,10 +186,10 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
         .map(|response| response.status().as_u16())
 }
 
+/// Not every server says `NoSuchKey`; a bucket that is missing is another matter.
 fn is_absent(error: &SdkError<GetObjectError>) -> bool {
-    error
-        .as_service_error()
-        .is_some_and(GetObjectError::is_no_such_key)
+    let code = error.as_service_error().and_then(|error| error.code());
+    status(error) == Some(404) && code != Some("NoSuchBucket")
 }
 
 fn pieces(body: ByteStream) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send {
