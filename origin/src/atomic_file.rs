@@ -35,19 +35,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         drop(fs::remove_file(&part));
         return Err(error);
     }
-    sync_folder(folder)
-}
-
-/// A rename outlives a power failure only once its folder is on the disk.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+    // A rename outlives a power failure only once its folder is on the disk.
     File::open(folder)?.sync_all()
-}
-
-/// Other systems cannot open a folder as a file, and journal renames themselves.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

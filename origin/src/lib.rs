@@ -1,4 +1,4 @@
-//! Darkroom's origin: makes pictures, keeps them, and keeps the books.
+//! Darkroom's origin: makes pictures, keeps them, and records every job.
 //!
 //! A signed request comes in through [`http`] and becomes a job in the [`database`]. One
 //! thread of [`jobs`] claims jobs in order and runs each on the [`engine`]; what comes out is

@@ -17,7 +17,7 @@ use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
 use crate::http::{self, App};
 use crate::jobs::{
-    Changes, Delivery, Endings, EngineState, JobQueue, JobQueueOptions, LoadFailure, Pace, Phase,
+    Changes, Delivery, Endings, EngineFailure, EngineState, JobQueue, JobQueueOptions, Pace, Phase,
     Progress, Running, Worker,
 };
 use crate::spool::{Spool, SpoolError};
@@ -38,7 +38,7 @@ pub struct ServiceOptions {
     pub addresses: Addresses,
     /// Jobs that may wait.
     pub queue_limit: u32,
-    /// The books.
+    /// Where jobs are recorded.
     pub database: Address,
     /// Where pictures are kept.
     pub storage: Storage,
@@ -59,7 +59,7 @@ pub struct Service {
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The books.
+    /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The spool.
@@ -71,7 +71,7 @@ pub enum StartError {
 }
 
 impl Service {
-    /// Opens the books, returns to the queue what a process before this one left running, and
+    /// Opens the database, returns to the queue what a process before this one left running, and
     /// starts the engine's thread with what `load` loads. The engine may still be loading when
     /// this returns.
     ///
@@ -79,17 +79,17 @@ impl Service {
     /// [`StartError`].
     pub async fn start(
         options: ServiceOptions,
-        load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure> + Send + 'static,
+        load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure> + Send + 'static,
     ) -> Result<Self, StartError> {
         let database = Database::open(&options.database).await?;
-        let recovered = database.recover(clock::now()).await?;
+        let spool = Spool::open(&options.spool)?;
+        let recovered = database.recover(&spool.list()?, clock::now()).await?;
         if recovered > 0 {
             tracing::info!(
                 jobs = recovered,
                 "jobs of an earlier process are queued again"
             );
         }
-        let spool = Spool::open(&options.spool)?;
         sweep(&spool, &database).await?;
 
         let phases = watch::Sender::new(Phase::default());
@@ -124,9 +124,9 @@ impl Service {
             }),
         };
         let worker = Worker {
+            progress: Progress::start(database.clone(), changes, endings.running.clone()),
             endings,
             delivery: Arc::clone(&delivery),
-            progress: Progress::start(database.clone(), changes),
             pace,
             wake,
             phases: phases.subscribe(),
@@ -153,7 +153,7 @@ impl Service {
     ///
     /// # Errors
     /// What kept it from loading.
-    pub async fn engine_ready(&self) -> Result<(), Arc<LoadFailure>> {
+    pub async fn engine_ready(&self) -> Result<(), Arc<EngineFailure>> {
         let mut engine = self.app.engine.clone();
         loop {
             match &*engine.borrow_and_update() {
@@ -163,6 +163,20 @@ impl Service {
             }
             if engine.changed().await.is_err() {
                 return Err(Arc::new("the engine's thread has ended".into()));
+            }
+        }
+    }
+
+    /// Returns when the engine cannot make pictures, now or any more, with the reason.
+    pub async fn broken(&self) -> Arc<EngineFailure> {
+        let mut engine = self.app.engine.clone();
+        loop {
+            if let EngineState::Failed(failure) = &*engine.borrow_and_update() {
+                return Arc::clone(failure);
+            }
+            if engine.changed().await.is_err() {
+                // The engine's thread has ended as it should: the service is draining.
+                std::future::pending::<()>().await;
             }
         }
     }

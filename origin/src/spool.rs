@@ -1,5 +1,5 @@
 //! Pictures on their way to the store. A picture waits here, on the local disk, until the
-//! store has it and the books say so: an outage or a restart in between loses nothing, and
+//! store has it and the database says so: an outage or a restart in between loses nothing, and
 //! each try sends the very same bytes.
 
 use std::fs;
@@ -35,12 +35,21 @@ pub struct SpoolError {
 }
 
 impl Spool {
-    /// Opens the folder, making it where it is not there.
+    /// Opens the folder, making it where it is not there, without what a crash left half-written.
     ///
     /// # Errors
     /// [`SpoolError`].
     pub fn open(folder: &Path) -> Result<Self, SpoolError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
+        for entry in fs::read_dir(folder).map_err(at(folder))? {
+            let path = entry.map_err(at(folder))?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "part")
+            {
+                fs::remove_file(&path).map_err(at(&path))?;
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
         })
@@ -102,10 +111,8 @@ impl Spool {
         let mut images = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
             let name = entry.map_err(at(&self.folder))?.file_name();
-            // What a crash left half-written begins with a dot.
-            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
-                images.push(name.to_owned());
-            }
+            // An image's id is plain text.
+            images.extend(name.to_str().map(ToOwned::to_owned));
         }
         Ok(images)
     }
@@ -141,6 +148,8 @@ mod tests {
         assert!(waiting.made_at > 0);
         spool.remove("a").expect("removed");
         spool.remove("a").expect("nothing to remove");
+        fs::write(folder.path().join("spool/.b.part"), b"half").expect("written");
+        let spool = Spool::open(&folder.path().join("spool")).expect("spool");
         assert!(spool.list().expect("list").is_empty());
     }
 }

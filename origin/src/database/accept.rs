@@ -10,21 +10,29 @@ use super::{Database, DatabaseError, events};
 
 /// A job to be accepted.
 #[derive(Clone, Debug)]
-pub struct NewJob<'a> {
+pub struct NewJob {
     /// Its id.
     pub id: Uuid,
     /// Whose it is.
-    pub account: &'a str,
+    pub account: String,
     /// The caller's label.
-    pub task_id: Option<&'a str>,
+    pub task_id: Option<String>,
     /// The recipe of its first image.
-    pub recipe: &'a Recipe,
+    pub recipe: Recipe,
     /// Who may fetch its images.
     pub visibility: Visibility,
     /// Its images, in order.
     pub images: Vec<NewImage>,
     /// When it is accepted.
     pub now: UnixMillis,
+}
+
+impl NewJob {
+    /// Steps over all its images.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.recipe.steps * self.images.len() as u32
+    }
 }
 
 /// An image of a job to be accepted.
@@ -56,10 +64,10 @@ impl Database {
     /// [`DatabaseError`]; nothing was recorded then.
     pub async fn accept(
         &self,
-        job: &NewJob<'_>,
+        job: &NewJob,
         queue_limit: u32,
     ) -> Result<Acceptance, DatabaseError> {
-        let recipe = serde_json::to_string(job.recipe).map_err(DatabaseError::Recipe)?;
+        let recipe = serde_json::to_string(&job.recipe).map_err(DatabaseError::Recipe)?;
         let id = job.id.to_string();
         let mut transaction = self.write().await?;
         let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
@@ -73,10 +81,10 @@ impl Database {
              VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
         )
         .bind(&id)
-        .bind(job.account)
-        .bind(job.task_id)
+        .bind(&job.account)
+        .bind(&job.task_id)
         .bind(recipe)
-        .bind(i64::from(job.recipe.steps) * job.images.len() as i64)
+        .bind(job.steps())
         .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
         .bind(job.now)
         .execute(&mut *transaction)

@@ -18,6 +18,9 @@ pub enum AddressError {
     /// Neither of the two.
     #[error("must begin with sqlite://, followed by the path of the database file")]
     Scheme,
+    /// `SQLite` would take a temporary file for it.
+    #[error("names no file: write sqlite://PATH")]
+    NoPath,
     /// `SQLite` would forget everything at the end of the process.
     #[error("a database in memory would lose every job at a restart: name a file")]
     Memory,
@@ -41,9 +44,11 @@ impl Address {
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Err(AddressError::Memory);
         }
-        SqliteConnectOptions::from_str(url)
-            .map(Self)
-            .map_err(AddressError::Form)
+        let options = SqliteConnectOptions::from_str(url).map_err(AddressError::Form)?;
+        if options.get_filename().as_os_str().is_empty() {
+            return Err(AddressError::NoPath);
+        }
+        Ok(Self(options))
     }
 
     /// The database in a file, which need not exist.
@@ -56,6 +61,14 @@ impl Address {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.get_filename()
+    }
+
+    /// A file that belongs to the database and lies beside it: its name with an ending.
+    #[must_use]
+    pub fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.path().as_os_str().to_owned();
+        path.push(ending);
+        path.into()
     }
 }
 
@@ -79,5 +92,8 @@ mod tests {
             Address::parse("sqlite::memory:"),
             Err(AddressError::Memory)
         ));
+        for url in ["sqlite://", "sqlite:", "sqlite://?mode=rwc"] {
+            assert!(matches!(Address::parse(url), Err(AddressError::NoPath)));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with the books.
+//! What can go wrong with the database.
 
 use std::path::PathBuf;
 
@@ -35,6 +35,9 @@ pub enum DatabaseError {
         /// What the parser says, where there was one.
         source: Option<serde_json::Error>,
     },
+    /// The process ended in the middle of a write.
+    #[error("a write was cut off by the end of the process")]
+    CutOff(#[source] tokio::task::JoinError),
     /// A recipe cannot be written.
     #[error("the recipe cannot be written as JSON")]
     Recipe(#[source] serde_json::Error),

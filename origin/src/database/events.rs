@@ -43,6 +43,19 @@ pub(super) async fn append(
 }
 
 impl Database {
+    /// The number of a job's last event so far.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn last_event(&self, job: &str) -> Result<u32, DatabaseError> {
+        let last =
+            sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM job_events WHERE job_id = ?")
+                .bind(job)
+                .fetch_one(&self.readers)
+                .await?;
+        Ok(last)
+    }
+
     /// The events of a job that come after number `after`, oldest first.
     ///
     /// # Errors
@@ -54,7 +67,7 @@ impl Database {
         )
         .bind(job)
         .bind(after)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         Ok(events)
     }

@@ -1,7 +1,7 @@
-//! The books: jobs, the pictures they make, their events, and the nonces seen.
+//! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
-//! `accept` puts a job into the queue and `queue` takes it out; `outcome` ends it.
-//! `read` finds jobs, images and events again. Every step that changes a job's status writes
+//! `accept` puts a job into the queue and `queue` takes it out; `outcome` ends it, and
+//! `recover` takes over what a process before this one left. `read` finds jobs, images and events again. Every step that changes a job's status writes
 //! its event in the same transaction, so that who reads events never misses or invents one.
 
 mod accept;
@@ -13,7 +13,10 @@ mod open;
 mod outcome;
 mod queue;
 mod read;
+mod recover;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError};
@@ -21,5 +24,6 @@ pub use error::DatabaseError;
 pub use events::StoredEvent;
 pub use open::Database;
 pub use outcome::Ended;
-pub use queue::{ClaimedImage, ClaimedJob, MAX_ATTEMPTS};
+pub use queue::{Claim, ClaimedImage, ClaimedJob};
 pub use read::{Ahead, StoredJob};
+pub use recover::MAX_ATTEMPTS;

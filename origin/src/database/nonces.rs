@@ -1,6 +1,26 @@
 //! The nonces of signed requests: seen once, a request is taken; seen twice, it is a replay.
+//!
+//! They have a file of their own beside the database: every request writes one, so they must
+//! wait neither for the database's lock nor for the disk. After a power failure the last ones
+//! may be forgotten; their signatures are good for a minute more.
+
+use sqlx::sqlite::SqlitePool;
 
 use super::{Database, DatabaseError};
+
+/// Expiries are Unix seconds, as signatures have them.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS nonces (
+        nonce      TEXT PRIMARY KEY,
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS nonces_by_expiry ON nonces (expires_at);
+";
+
+pub(super) async fn prepare(nonces: &SqlitePool) -> Result<(), DatabaseError> {
+    sqlx::raw_sql(TABLE).execute(nonces).await?;
+    Ok(())
+}
 
 impl Database {
     /// Remembers a nonce until `expires_at` (Unix seconds). False where it was seen before.
@@ -17,7 +37,7 @@ impl Database {
         )
         .bind(nonce)
         .bind(expires_at)
-        .execute(&self.pool)
+        .execute(&self.nonces)
         .await?;
         Ok(result.rows_affected() == 1)
     }
@@ -29,7 +49,7 @@ impl Database {
     pub async fn forget_nonces(&self, now: i64) -> Result<u64, DatabaseError> {
         let result = sqlx::query("DELETE FROM nonces WHERE expires_at < ?")
             .bind(now)
-            .execute(&self.pool)
+            .execute(&self.nonces)
             .await?;
         Ok(result.rows_affected())
     }

@@ -1,7 +1,11 @@
 //! How a job ends: each in one transaction with its event, and only once.
+//!
+//! A job may end while it is queued: its last picture reaches the store after the process that
+//! is about to stop has handed the job back.
 
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
+use sqlx::sqlite::SqliteConnection;
 
 use super::{Database, DatabaseError, events};
 
@@ -12,7 +16,7 @@ impl Database {
     /// Records that an image is in the store. With the last one its job has succeeded.
     ///
     /// # Errors
-    /// [`DatabaseError::Query`]; the object is there, but the books do not know it yet.
+    /// [`DatabaseError::Query`]; the object is there, but the database does not know it yet.
     pub async fn image_stored(
         &self,
         image: &str,
@@ -34,24 +38,18 @@ impl Database {
         let Some(job) = job else {
             return Ok(false);
         };
-        let updated = sqlx::query(
-            "UPDATE jobs SET status = 'succeeded', step = steps, finished_at = ?1
-             WHERE id = ?2 AND status = 'running'
-               AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = ?2 AND stored_at IS NULL)",
+        let complete: bool = sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT 1 FROM images WHERE job_id = ? AND stored_at IS NULL)",
         )
-        .bind(now)
         .bind(&job)
-        .execute(&mut *transaction)
+        .fetch_one(&mut *transaction)
         .await?;
-        let ended = updated.rows_affected() == 1;
-        if ended {
-            events::append(&mut transaction, &job, Status::Succeeded.as_str(), now).await?;
-        }
+        let ended = complete && end(&mut transaction, &job, Status::Succeeded, None, now).await?;
         transaction.commit().await?;
         Ok(ended)
     }
 
-    /// Ends a running job without its images.
+    /// Ends a job without its images.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
@@ -62,20 +60,7 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Ended, DatabaseError> {
         let mut transaction = self.write().await?;
-        let updated = sqlx::query(
-            "UPDATE jobs SET status = 'failed', finished_at = ?, error_code = ?, error_message = ?
-             WHERE id = ? AND status = 'running'",
-        )
-        .bind(now)
-        .bind(error.code.as_str())
-        .bind(&error.message)
-        .bind(job)
-        .execute(&mut *transaction)
-        .await?;
-        let ended = updated.rows_affected() == 1;
-        if ended {
-            events::append(&mut transaction, job, Status::Failed.as_str(), now).await?;
-        }
+        let ended = end(&mut transaction, job, Status::Failed, Some(error), now).await?;
         transaction.commit().await?;
         Ok(ended)
     }
@@ -86,19 +71,35 @@ impl Database {
     /// [`DatabaseError::Query`].
     pub async fn cancel(&self, job: &str, now: UnixMillis) -> Result<Ended, DatabaseError> {
         let mut transaction = self.write().await?;
-        let updated = sqlx::query(
-            "UPDATE jobs SET status = 'canceled', finished_at = ?
-             WHERE id = ? AND status IN ('queued', 'running')",
-        )
-        .bind(now)
-        .bind(job)
-        .execute(&mut *transaction)
-        .await?;
-        let ended = updated.rows_affected() == 1;
-        if ended {
-            events::append(&mut transaction, job, Status::Canceled.as_str(), now).await?;
-        }
+        let ended = end(&mut transaction, job, Status::Canceled, None, now).await?;
         transaction.commit().await?;
         Ok(ended)
     }
+}
+
+/// Brings a job that has not ended to its final status, with the event.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    job: &str,
+    status: Status,
+    error: Option<&JobError>,
+    now: UnixMillis,
+) -> Result<Ended, DatabaseError> {
+    let updated = sqlx::query(
+        "UPDATE jobs SET status = ?1, finished_at = ?2, error_code = ?3, error_message = ?4,
+                         step = CASE ?1 WHEN 'succeeded' THEN steps ELSE step END
+         WHERE id = ?5 AND status IN ('queued', 'running')",
+    )
+    .bind(status.as_str())
+    .bind(now)
+    .bind(error.map(|error| error.code.as_str()))
+    .bind(error.map(|error| &error.message))
+    .bind(job)
+    .execute(&mut *connection)
+    .await?;
+    let ended = updated.rows_affected() == 1;
+    if ended {
+        events::append(connection, job, status.as_str(), now).await?;
+    }
+    Ok(ended)
 }

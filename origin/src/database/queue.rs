@@ -1,15 +1,26 @@
-//! Taking jobs out of the queue, and putting back those that were not finished.
+//! Taking jobs out of the queue, and what is asked about them while they run.
 
-use darkroom_shared::job::Status;
+use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
 
-use super::{Database, DatabaseError, events};
+use super::{Database, DatabaseError, events, outcome};
 
-/// How often a job is taken up: one that took the process down with it each time would
-/// otherwise do so for ever.
-pub const MAX_ATTEMPTS: u32 = 3;
+/// What a claim took out of the queue.
+#[derive(Debug)]
+pub enum Claim {
+    /// A job to be made.
+    Job(ClaimedJob),
+    /// A job that no version like this one wrote: it has failed, so that the next one's turn
+    /// comes.
+    Unreadable {
+        /// Its id.
+        job: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+}
 
 /// A job that the engine has taken up.
 #[derive(Clone, Debug)]
@@ -45,7 +56,7 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError`]; the job is still in the queue then.
-    pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, DatabaseError> {
+    pub async fn claim(&self, now: UnixMillis) -> Result<Option<Claim>, DatabaseError> {
         let mut transaction = self.write().await?;
         let row: Option<(String, Option<String>, String)> = sqlx::query_as(
             "UPDATE jobs SET status = 'running', started_at = ?, attempts = attempts + 1
@@ -59,6 +70,18 @@ impl Database {
         let Some((id, task_id, recipe)) = row else {
             return Ok(None);
         };
+        let recipe = match serde_json::from_str(&recipe) {
+            Ok(recipe) => recipe,
+            Err(source) => {
+                let error = JobError {
+                    code: Code::Internal,
+                    message: "what was stored of the request cannot be read".to_owned(),
+                };
+                outcome::end(&mut transaction, &id, Status::Failed, Some(&error), now).await?;
+                transaction.commit().await?;
+                return Ok(Some(Claim::Unreadable { job: id, source }));
+            }
+        };
         let images = sqlx::query_as(
             "SELECT id, position, object_key, recipe_sha256, content_type FROM images
              WHERE job_id = ? AND stored_at IS NULL ORDER BY position",
@@ -68,16 +91,12 @@ impl Database {
         .await?;
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
-        let recipe = serde_json::from_str(&recipe).map_err(|source| DatabaseError::Row {
-            what: "recipe",
-            source: Some(source),
-        })?;
-        Ok(Some(ClaimedJob {
+        Ok(Some(Claim::Job(ClaimedJob {
             id,
             task_id,
             recipe,
             images,
-        }))
+        })))
     }
 
     /// Records that `step` steps of a running job are done. False where the job no longer runs,
@@ -107,19 +126,6 @@ impl Database {
         Ok(true)
     }
 
-    /// Records that the engine is done with a job, whatever becomes of its upload: from here
-    /// on a restart costs no attempt.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn generated(&self, job: &str) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE jobs SET attempts = 0 WHERE id = ?")
-            .bind(job)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Whether a job is running.
     ///
     /// # Errors
@@ -129,7 +135,7 @@ impl Database {
             "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ? AND status = 'running')",
         )
         .bind(job)
-        .fetch_one(&self.pool)
+        .fetch_one(&self.readers)
         .await?;
         Ok(running)
     }
@@ -145,59 +151,8 @@ impl Database {
                               AND status IN ('queued', 'running'))",
         )
         .bind(image)
-        .fetch_one(&self.pool)
+        .fetch_one(&self.readers)
         .await?;
         Ok(awaited)
-    }
-
-    /// Returns a dead process's running jobs to the queue, in their old places; those taken up
-    /// [`MAX_ATTEMPTS`] times fail instead. Returns how many went back.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn recover(&self, now: UnixMillis) -> Result<usize, DatabaseError> {
-        let mut transaction = self.write().await?;
-        let given_up: Vec<String> = sqlx::query_scalar(
-            "UPDATE jobs SET status = 'failed', finished_at = ?, error_code = ?, error_message = ?
-             WHERE status = 'running' AND attempts >= ? RETURNING id",
-        )
-        .bind(now)
-        .bind(Code::GenerationFailed.as_str())
-        .bind(format!(
-            "the service stopped {MAX_ATTEMPTS} times while it made the picture"
-        ))
-        .bind(MAX_ATTEMPTS)
-        .fetch_all(&mut *transaction)
-        .await?;
-        for job in &given_up {
-            events::append(&mut transaction, job, Status::Failed.as_str(), now).await?;
-        }
-        transaction.commit().await?;
-        self.requeue(now, 0).await
-    }
-
-    /// Hands running jobs back to the queue before the process ends; that costs no attempt.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn hand_back(&self, now: UnixMillis) -> Result<usize, DatabaseError> {
-        self.requeue(now, 1).await
-    }
-
-    async fn requeue(&self, now: UnixMillis, forgiven: i64) -> Result<usize, DatabaseError> {
-        let mut transaction = self.write().await?;
-        let jobs: Vec<String> = sqlx::query_scalar(
-            "UPDATE jobs SET status = 'queued', started_at = NULL, step = 0,
-                             attempts = MAX(attempts - ?, 0)
-             WHERE status = 'running' RETURNING id",
-        )
-        .bind(forgiven)
-        .fetch_all(&mut *transaction)
-        .await?;
-        for job in &jobs {
-            events::append(&mut transaction, job, Status::Queued.as_str(), now).await?;
-        }
-        transaction.commit().await?;
-        Ok(jobs.len())
     }
 }

@@ -1,10 +1,11 @@
 //! Finding jobs and images again. An account sees its own and nothing else.
 
-use darkroom_shared::job::{Image, Job, Status};
+use darkroom_shared::job::{Image, Job, Page, Status};
 
-use super::rows::{ImageRow, JobRow};
+use super::rows::{ImageRow, JobRow, unreadable};
 use super::{Database, DatabaseError};
 use crate::addresses::Addresses;
+use crate::cause::chain;
 
 /// A job as stored, with what is needed to tell its place in the queue.
 #[derive(Clone, Debug)]
@@ -40,16 +41,17 @@ impl Database {
         let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ? AND account = ?")
             .bind(id)
             .bind(account)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await?;
+        let job = row.map(JobRow::into_stored).transpose()?;
         let jobs = self
-            .with_images(row.into_iter().collect(), addresses)
+            .with_images(job.into_iter().collect(), addresses)
             .await?;
         Ok(jobs.into_iter().next())
     }
 
-    /// An account's jobs, newest first, from behind the job `after`. An `after` that is none of
-    /// the account's gives an empty list.
+    /// A page of an account's jobs, newest first, from behind the job `after`. An `after` that
+    /// is none of the account's gives an empty page. Jobs that cannot be read are left out.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -59,8 +61,8 @@ impl Database {
         after: Option<&str>,
         limit: u32,
         addresses: &Addresses,
-    ) -> Result<Vec<StoredJob>, DatabaseError> {
-        let rows = sqlx::query_as(
+    ) -> Result<Page<StoredJob>, DatabaseError> {
+        let mut rows: Vec<JobRow> = sqlx::query_as(
             "SELECT * FROM jobs
              WHERE account = ?1
                AND (?2 IS NULL
@@ -69,10 +71,25 @@ impl Database {
         )
         .bind(account)
         .bind(after)
-        .bind(limit)
-        .fetch_all(&self.pool)
+        // One more than asked for tells whether there is a next page.
+        .bind(limit + 1)
+        .fetch_all(&self.readers)
         .await?;
-        self.with_images(rows, addresses).await
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+        let mut jobs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id.clone();
+            match row.into_stored() {
+                Ok(job) => jobs.push(job),
+                Err(error) => tracing::error!(job = id, error = chain(&error), "left out"),
+            }
+        }
+        Ok(Page {
+            items: self.with_images(jobs, addresses).await?,
+            next_cursor,
+        })
     }
 
     /// One stored image of an account.
@@ -91,40 +108,38 @@ impl Database {
         )
         .bind(id)
         .bind(account)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.readers)
         .await?;
         row.map(|row| row.into_image(addresses)).transpose()
     }
 
-    /// Where a job stands.
+    /// Where one of an account's jobs stands: to be had of a job that cannot be read, too.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn status(&self, id: &str) -> Result<Option<Status>, DatabaseError> {
-        let name: Option<String> = sqlx::query_scalar("SELECT status FROM jobs WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
-        name.map(|name| {
-            Status::parse(&name).ok_or(DatabaseError::Row {
-                what: "status",
-                source: None,
-            })
-        })
-        .transpose()
+    pub async fn status(&self, account: &str, id: &str) -> Result<Option<Status>, DatabaseError> {
+        let name: Option<String> =
+            sqlx::query_scalar("SELECT status FROM jobs WHERE id = ? AND account = ?")
+                .bind(id)
+                .bind(account)
+                .fetch_optional(&self.readers)
+                .await?;
+        name.map(|name| Status::parse(&name).ok_or_else(|| unreadable("status")))
+            .transpose()
     }
 
-    /// What is to be done before the job at `sequence`.
+    /// What the engine has to do before the job at `sequence`. A job whose steps are all done
+    /// only waits for the store, and keeps nobody waiting.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn ahead(&self, sequence: i64) -> Result<Ahead, DatabaseError> {
         let (jobs, pixel_steps): (u32, i64) = sqlx::query_as(
             "SELECT COUNT(*), COALESCE(SUM((steps - step) * pixels), 0) FROM jobs
-             WHERE status IN ('queued', 'running') AND sequence < ?",
+             WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < ?",
         )
         .bind(sequence)
-        .fetch_one(&self.pool)
+        .fetch_one(&self.readers)
         .await?;
         Ok(Ahead {
             jobs,
@@ -132,19 +147,24 @@ impl Database {
         })
     }
 
+    /// Steps, each times its pixels, after which the engine takes the next job from the queue.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn until_next_claim(&self) -> Result<u64, DatabaseError> {
+        let pixel_steps: i64 = sqlx::query_scalar(
+            "SELECT COALESCE(SUM((steps - step) * pixels), 0) FROM jobs WHERE status = 'running'",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(pixel_steps as u64)
+    }
+
     async fn with_images(
         &self,
-        rows: Vec<JobRow>,
+        mut jobs: Vec<StoredJob>,
         addresses: &Addresses,
     ) -> Result<Vec<StoredJob>, DatabaseError> {
-        let mut jobs = Vec::with_capacity(rows.len());
-        for row in rows {
-            jobs.push(StoredJob {
-                sequence: row.sequence,
-                pixels: row.pixels as u64,
-                job: row.into_job()?,
-            });
-        }
         let ids: Vec<&str> = jobs.iter().map(|stored| stored.job.id.as_str()).collect();
         let images: Vec<ImageRow> = sqlx::query_as(
             "SELECT * FROM images
@@ -152,7 +172,7 @@ impl Database {
              ORDER BY job_id, position",
         )
         .bind(serde_json::json!(ids).to_string())
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await?;
         for row in images {
             let stored = jobs.iter_mut().find(|stored| stored.job.id == row.job_id);

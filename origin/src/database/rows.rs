@@ -5,14 +5,14 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 
-use super::DatabaseError;
+use super::{DatabaseError, StoredJob};
 use crate::addresses::Addresses;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct JobRow {
-    pub(super) sequence: i64,
-    pub(super) pixels: i64,
-    id: String,
+    sequence: i64,
+    pixels: i64,
+    pub(super) id: String,
     task_id: Option<String>,
     status: String,
     recipe: String,
@@ -39,28 +39,34 @@ pub(super) struct ImageRow {
     sha256: String,
 }
 
-const fn unreadable(what: &'static str) -> DatabaseError {
+pub(super) const fn unreadable(what: &'static str) -> DatabaseError {
     DatabaseError::Row { what, source: None }
 }
 
 impl JobRow {
     /// The job without its images, place and estimate.
-    pub(super) fn into_job(self) -> Result<Job, DatabaseError> {
+    pub(super) fn into_stored(self) -> Result<StoredJob, DatabaseError> {
+        Ok(StoredJob {
+            sequence: self.sequence,
+            pixels: self.pixels as u64,
+            job: self.into_job()?,
+        })
+    }
+
+    fn into_job(self) -> Result<Job, DatabaseError> {
         let recipe: Recipe =
             serde_json::from_str(&self.recipe).map_err(|source| DatabaseError::Row {
                 what: "recipe",
                 source: Some(source),
             })?;
-        let error = self
-            .error_code
-            .map(|name| {
-                let code = Code::ALL.iter().find(|code| code.as_str() == name);
-                Ok::<_, DatabaseError>(JobError {
-                    code: *code.ok_or_else(|| unreadable("error code"))?,
-                    message: self.error_message.unwrap_or_default(),
-                })
-            })
-            .transpose()?;
+        let error = self.error_code.map(|name| {
+            let code = Code::ALL.iter().find(|code| code.as_str() == name);
+            JobError {
+                // A later version may have failed it for a reason that is new here.
+                code: code.copied().unwrap_or(Code::Internal),
+                message: self.error_message.unwrap_or_default(),
+            }
+        });
         Ok(Job {
             id: self.id,
             status: Status::parse(&self.status).ok_or_else(|| unreadable("status"))?,

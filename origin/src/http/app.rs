@@ -17,7 +17,7 @@ use crate::storage::Storage;
 pub struct App {
     /// The secrets shared with the edge.
     pub secrets: Arc<[Secret]>,
-    /// The books, for nonces and readiness.
+    /// For nonces, readiness and events.
     pub database: Database,
     /// Where pictures are kept.
     pub storage: Arc<Storage>,
@@ -38,7 +38,7 @@ impl App {
         match &*self.engine.borrow() {
             EngineState::Ready(model) => Ok(Arc::clone(model)),
             EngineState::Loading => Err(unavailable("the model is still being loaded")),
-            EngineState::Failed(_) => Err(unavailable("the model could not be loaded")),
+            EngineState::Failed(_) => Err(unavailable("the engine has failed")),
         }
     }
 

@@ -18,6 +18,8 @@ use crate::storage::StorageError;
 pub struct ApiError {
     problem: Box<Problem>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// Seconds, where more is known than the code says.
+    retry_after: Option<u32>,
 }
 
 impl ApiError {
@@ -25,6 +27,7 @@ impl ApiError {
         Self {
             problem: Box::new(Problem::new(code, detail)),
             cause: Some(Arc::new(cause)),
+            retry_after: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl From<Problem> for ApiError {
         Self {
             problem: Box::new(problem),
             cause: None,
+            retry_after: None,
         }
     }
 }
@@ -57,7 +61,14 @@ impl From<Vec<FieldError>> for ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
-        Self::caused(Code::Unavailable, "the books cannot be reached", error)
+        match error {
+            DatabaseError::Row { .. } => Self::caused(
+                Code::Internal,
+                "what was stored of this cannot be read",
+                error,
+            ),
+            error => Self::caused(Code::Unavailable, "the database cannot be reached", error),
+        }
     }
 }
 
@@ -74,9 +85,10 @@ impl From<StorageError> for ApiError {
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
         match error {
-            AcceptError::QueueFull => {
-                Problem::new(Code::QueueFull, "too many jobs are waiting; try again").into()
-            }
+            AcceptError::QueueFull { seconds } => Self {
+                retry_after: seconds.map(|seconds| (seconds.ceil() as u32).max(1)),
+                ..Problem::new(Code::QueueFull, "too many jobs are waiting; try again").into()
+            },
             AcceptError::Draining => {
                 Problem::new(Code::Unavailable, "this machine is about to stop").into()
             }
@@ -117,7 +129,7 @@ pub(super) fn finish(response: Response, request_id: &str) -> Response {
     let headers = &mut parts.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = problem.retry_after() {
+    if let Some(seconds) = error.retry_after.or(problem.retry_after()) {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     headers.remove(header::CONTENT_LENGTH);

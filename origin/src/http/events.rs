@@ -1,58 +1,65 @@
-//! `GET /api/jobs/{id}/events`: a job's life as Server-Sent Events, out of the books, so that
-//! whoever comes late or comes back misses nothing.
+//! `GET /api/jobs/{id}/events`: a job's life as Server-Sent Events, out of the database, so
+//! that whoever comes late or comes back misses nothing.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
 use darkroom_shared::job::{Job, Status};
 use darkroom_shared::timestamp::to_rfc3339;
-use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
 
 use super::identity::Caller;
+use super::segment::Segment;
 use super::{ApiError, App};
 use crate::cause::chain;
 use crate::database::{DatabaseError, StoredEvent};
-use crate::jobs::{JobQueue, Watch};
+use crate::jobs::Watch;
 
 /// Often enough that no proxy in between takes the line for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Streams the events of one of the caller's jobs, from behind `Last-Event-ID` on.
+/// Streams the events of one of the caller's jobs, from behind `Last-Event-ID` on. A reader that
+/// has the final one is told not to come back (204).
 pub(super) async fn stream(
     State(app): State<App>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+) -> Result<Response, ApiError> {
     let watch = app.queue.watch(&id);
-    if app.queue.job(&account, &id).await?.is_none() {
-        return Err(ApiError::not_found("job"));
+    let status = app.database.status(&account, &id).await?;
+    let status = status.ok_or_else(|| ApiError::not_found("job"))?;
+    let last = app.database.last_event(&id).await?;
+    let seen = seen(&headers, last);
+    if status.is_final() && seen == last {
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let follower = Follower {
-        queue: app.queue,
+        app,
         watch,
         account,
         id,
-        seen: last_event_id(&headers),
+        seen,
         waiting: VecDeque::new(),
         over: false,
     };
     let events = unfold(follower, |mut follower| async {
         let event = follower.next().await?;
-        Some((Ok(event), follower))
+        Some((Ok::<_, Infallible>(event), follower))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    Ok(stream.into_response())
 }
 
 /// Follows one job for one reader.
 struct Follower {
-    queue: JobQueue,
+    app: App,
     watch: Watch,
     account: String,
     id: String,
@@ -76,7 +83,7 @@ impl Follower {
             if self.waiting.is_empty() && !self.over {
                 tokio::select! {
                     () = self.watch.changed() => {}
-                    () = self.queue.draining() => {
+                    () = self.app.queue.draining() => {
                         // What the reader may still be told, before it has to come back.
                         self.look().await?;
                         self.over = true;
@@ -86,8 +93,8 @@ impl Follower {
         }
     }
 
-    /// Gathers what has happened since; `None` where the books cannot be read: the reader comes
-    /// back and resumes where it was.
+    /// Gathers what has happened since; `None` where the database cannot be read: the reader
+    /// comes back and resumes where it was.
     async fn look(&mut self) -> Option<()> {
         self.gather()
             .await
@@ -100,14 +107,14 @@ impl Follower {
     async fn gather(&mut self) -> Result<(), DatabaseError> {
         // The status is read before the events and the job after them: an end in between is
         // then seen with its event, and the event with what the job made.
-        let status = self.queue.status(&self.id).await?;
-        let events = self.queue.events(&self.id, self.seen).await?;
+        let status = self.app.database.status(&self.account, &self.id).await?;
+        let events = self.app.database.events(&self.id, self.seen).await?;
         // A reader that has the final event already is not kept waiting for another.
         self.over = events.is_empty() && status.is_none_or(Status::is_final);
         if events.is_empty() {
             return Ok(());
         }
-        let Some(job) = self.queue.job(&self.account, &self.id).await? else {
+        let Some(job) = self.app.queue.job(&self.account, &self.id).await? else {
             self.over = true;
             return Ok(());
         };
@@ -120,11 +127,13 @@ impl Follower {
     }
 }
 
-fn last_event_id(headers: &HeaderMap) -> u32 {
+/// The number of the last event that the reader has, of those up to `last`.
+fn seen(headers: &HeaderMap, last: u32) -> u32 {
     let value = headers.get("last-event-id");
     let text = value.and_then(|value| value.to_str().ok());
+    let number = text.and_then(|text| text.trim().parse().ok());
     // Anything else was not ours: the reader gets the whole story.
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    number.filter(|number| *number <= last).unwrap_or(0)
 }
 
 fn message(event: &StoredEvent, job: &Job) -> Event {

@@ -1,19 +1,25 @@
 //! `POST /api/media/generate-image`
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use darkroom_shared::job::{Generated, Job, Status};
+use darkroom_shared::prefer::Prefer;
 use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
 
 use super::identity::Caller;
-use super::prefer::{PREFERENCE_APPLIED, Preference};
 use super::{ApiError, App};
+use crate::cause::chain;
 use crate::clock;
+
+/// Says which preferences were honoured.
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Accepts a job and waits for its end as long as the caller likes.
 pub(super) async fn generate(
@@ -26,18 +32,31 @@ pub(super) async fn generate(
     let request = GenerateRequest::from_json(&body)?;
     let model = app.model_named(request.model.as_deref())?;
     let recipe = Recipe::complete(&request, &model, random_seed()?)?;
-    let preference = Preference::of(&headers);
-    let id = app
+    let prefer = preference(&headers);
+    let limit = Duration::from_secs(prefer.wait_seconds().into());
+    let accepted = app
         .queue
-        .accept(&account, &request, &recipe, clock::now())
+        .accept(&account, &request, recipe, clock::now())
         .await?;
-    let job = app.queue.wait(&account, &id, preference.wait()).await?;
-    let job = job.ok_or_else(|| ApiError::not_found("job"))?;
+    let job = match app.queue.wait(&account, &accepted.id, limit).await {
+        Ok(job) => job.unwrap_or(accepted),
+        Err(error) => {
+            // The job is on record, so a caller who was told to try again would get it twice.
+            tracing::error!(error = chain(&error), "an accepted job cannot be followed");
+            accepted
+        }
+    };
     let mut response = answer(job);
-    if let Some(applied) = preference.applied() {
+    if let Some(applied) = prefer.to_header().and_then(|value| value.try_into().ok()) {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+fn preference(headers: &HeaderMap) -> Prefer {
+    let values = headers.get_all("prefer").into_iter();
+    let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+    Prefer::parse(&texts.join(","))
 }
 
 /// 200 with the images, 202 where they are still to come, the cause where they never will.

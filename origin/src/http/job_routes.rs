@@ -1,11 +1,12 @@
 //! `GET /api/jobs`, `GET` and `DELETE /api/jobs/{id}`
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use darkroom_shared::job::{Job, Page};
 use darkroom_shared::problem::FieldError;
 
 use super::identity::Caller;
+use super::segment::Segment;
 use super::{ApiError, App};
 use crate::clock;
 
@@ -30,7 +31,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(app): State<App>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Job>, ApiError> {
     let job = app.queue.job(&account, &id).await?;
     job.map(Json).ok_or_else(|| ApiError::not_found("job"))
@@ -40,7 +41,7 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(app): State<App>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Job>, ApiError> {
     let job = app.queue.cancel(&account, &id, clock::now()).await?;
     job.map(Json).ok_or_else(|| ApiError::not_found("job"))

@@ -15,7 +15,7 @@ mod images;
 mod job_routes;
 mod models;
 mod pictures;
-mod prefer;
+mod segment;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

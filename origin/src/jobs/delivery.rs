@@ -156,15 +156,15 @@ impl Delivery {
                     .endings
                     .stored(&task.job.id, &image, bytes, &sha256)
                     .await;
-                // Kept until the books say so: the next process sends these bytes again.
+                // Kept until the database says so: the next process sends these bytes again.
                 if recorded {
-                    self.remove(image).await?;
+                    self.remove(image).await;
                 }
-                Ok(())
             }
             Upload::JobEnded => self.remove(image).await,
-            Upload::Stopped => Ok(()),
+            Upload::Stopped => {}
         }
+        Ok(())
     }
 
     /// Tries until the store has the picture, the job ends, or the process does.
@@ -188,7 +188,7 @@ impl Delivery {
                     });
                 }
                 Err(taken @ StorageError::Taken { .. }) => {
-                    self.remove(task.image.id.clone()).await?;
+                    self.remove(task.image.id.clone()).await;
                     return Err(taken.into());
                 }
                 Err(error) => {
@@ -202,7 +202,7 @@ impl Delivery {
                 }
             }
             tokio::select! {
-                () = sleep(backoff(failures, spread(&task.image.id))) => {}
+                () = sleep(backoff(failures)) => {}
                 () = task.work.ended() => {}
                 () = Phase::reached(&mut phases, Phase::Stopping) => return Ok(Upload::Stopped),
             }
@@ -233,14 +233,12 @@ impl Delivery {
         Ok(spawn_blocking(work).await??)
     }
 
-    async fn remove(&self, image: String) -> Result<(), Cause> {
+    /// A file that stays costs room until the next start, and no job its success.
+    async fn remove(&self, image: String) {
         let spool = self.spool.clone();
-        Ok(spawn_blocking(move || spool.remove(&image)).await??)
+        let removal = spawn_blocking(move || spool.remove(&image).map_err(Cause::from));
+        if let Err(error) = removal.await.unwrap_or_else(|panic| Err(panic.into())) {
+            tracing::warn!(error = chain(&*error), "a picture stays in the spool");
+        }
     }
-}
-
-/// Spreads uploads over time by their ids, which are random already.
-fn spread(image: &str) -> f64 {
-    let first = image.bytes().next().unwrap_or_default();
-    f64::from(first % 16) / 16.0
 }

@@ -15,7 +15,7 @@ use crate::storage::backoff;
 /// Ends jobs, and tells those who work on them or watch them.
 #[derive(Clone, Debug)]
 pub struct Endings {
-    /// The books.
+    /// Where they are recorded.
     pub database: Database,
     /// Who watches.
     pub changes: Changes,
@@ -73,7 +73,7 @@ impl Endings {
                 }
             }
             tokio::select! {
-                () = sleep(backoff(failures, 0.0)) => {}
+                () = sleep(backoff(failures)) => {}
                 () = Phase::reached(&mut phases, Phase::Stopping) => break,
             }
         }

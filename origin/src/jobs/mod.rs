@@ -23,4 +23,4 @@ pub use phase::Phase;
 pub use progress::Progress;
 pub use queue::{AcceptError, JobQueue, JobQueueOptions};
 pub use running::{AtWork, Running};
-pub use worker::{EngineState, LoadFailure, Worker};
+pub use worker::{EngineFailure, EngineState, Worker};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkroom_shared::job::{Image, Job, Page, Status};
+use darkroom_shared::job::{Image, Job, Page, Progress, Status};
 use darkroom_shared::key::object_key;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
@@ -13,14 +13,12 @@ use uuid::Uuid;
 
 use super::{Changes, Pace, Phase, Running, Watch};
 use crate::addresses::Addresses;
-use crate::database::{
-    Acceptance, Database, DatabaseError, NewImage, NewJob, StoredEvent, StoredJob,
-};
+use crate::database::{Acceptance, Database, DatabaseError, NewImage, NewJob, StoredJob};
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
 pub struct JobQueueOptions {
-    /// The books.
+    /// Where jobs are recorded.
     pub database: Database,
     /// Where pictures are fetched.
     pub addresses: Addresses,
@@ -47,7 +45,10 @@ pub struct JobQueue(JobQueueOptions);
 pub enum AcceptError {
     /// Too many are waiting.
     #[error("too many jobs are waiting")]
-    QueueFull,
+    QueueFull {
+        /// An estimate of the seconds until there is room, where there is one.
+        seconds: Option<f64>,
+    },
     /// The service is about to end.
     #[error("the service is draining")]
     Draining,
@@ -63,7 +64,7 @@ impl JobQueue {
         Self(options)
     }
 
-    /// Accepts a job for `recipe`, which `request` was completed into; its id.
+    /// Accepts a job for `recipe`, which `request` was completed into; the job as it is then.
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was recorded then.
@@ -71,30 +72,40 @@ impl JobQueue {
         &self,
         account: &str,
         request: &GenerateRequest,
-        recipe: &Recipe,
+        recipe: Recipe,
         now: UnixMillis,
-    ) -> Result<String, AcceptError> {
+    ) -> Result<Job, AcceptError> {
         if *self.0.phases.borrow() != Phase::Serving {
             return Err(AcceptError::Draining);
         }
-        let id = Uuid::now_v7();
-        let job = NewJob {
-            id,
-            account,
-            task_id: request.task_id.as_deref(),
-            recipe,
+        let new = NewJob {
+            id: Uuid::now_v7(),
+            account: account.to_owned(),
+            task_id: request.task_id.clone(),
             visibility: request.visibility,
             images: (0..request.n)
                 .map(|index| new_image(request, &recipe.for_image(index), Uuid::new_v4(), now))
                 .collect::<Result<_, _>>()
                 .map_err(DatabaseError::Recipe)?,
+            recipe,
             now,
         };
-        match self.0.database.accept(&job, self.0.queue_limit).await? {
-            Acceptance::QueueFull => Err(AcceptError::QueueFull),
-            Acceptance::Accepted => {
-                self.0.wake.notify_one();
-                Ok(id.to_string())
+        let job = queued(&new);
+        let (database, wake) = (self.0.database.clone(), Arc::clone(&self.0.wake));
+        let queue_limit = self.0.queue_limit;
+        let acceptance = to_the_end(async move {
+            let acceptance = database.accept(&new, queue_limit).await?;
+            // One ring too many does no harm.
+            wake.notify_one();
+            Ok(acceptance)
+        });
+        match acceptance.await? {
+            Acceptance::Accepted => Ok(job),
+            Acceptance::QueueFull => {
+                let pixel_steps = self.0.database.until_next_claim().await?;
+                Err(AcceptError::QueueFull {
+                    seconds: self.0.pace.estimate(pixel_steps),
+                })
             }
         }
     }
@@ -126,17 +137,14 @@ impl JobQueue {
             addresses,
             ..
         } = &self.0;
-        // One more than asked for tells whether there is a next page.
-        let mut stored = database.jobs(account, cursor, limit + 1, addresses).await?;
-        let more = stored.len() > limit as usize;
-        stored.truncate(limit as usize);
-        let mut items = Vec::with_capacity(stored.len());
-        for job in stored {
+        let page = database.jobs(account, cursor, limit, addresses).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for job in page.items {
             items.push(self.placed(job).await?);
         }
         Ok(Page {
-            next_cursor: items.last().filter(|_| more).map(|job| job.id.clone()),
             items,
+            next_cursor: page.next_cursor,
         })
     }
 
@@ -158,15 +166,19 @@ impl JobQueue {
         id: &str,
         now: UnixMillis,
     ) -> Result<Option<Job>, DatabaseError> {
-        let Some(job) = self.job(account, id).await? else {
+        let Some(status) = self.0.database.status(account, id).await? else {
             return Ok(None);
         };
-        if job.status.is_final() {
-            return Ok(Some(job));
-        }
-        if self.0.database.cancel(id, now).await? {
-            self.0.running.end(id);
-            self.0.changes.announce(id);
+        if !status.is_final() {
+            let (queue, id) = (self.0.clone(), id.to_owned());
+            to_the_end(async move {
+                if queue.database.cancel(&id, now).await? {
+                    queue.running.end(&id);
+                    queue.changes.announce(&id);
+                }
+                Ok(())
+            })
+            .await?;
         }
         self.job(account, id).await
     }
@@ -186,7 +198,7 @@ impl JobQueue {
         let end = tokio::time::sleep(limit);
         tokio::pin!(end);
         while !limit.is_zero() {
-            let status = self.status(id).await?;
+            let status = self.0.database.status(account, id).await?;
             if status.is_none_or(Status::is_final) {
                 break;
             }
@@ -199,14 +211,6 @@ impl JobQueue {
         self.job(account, id).await
     }
 
-    /// Where a job stands, whosever it is.
-    ///
-    /// # Errors
-    /// [`DatabaseError`].
-    pub async fn status(&self, id: &str) -> Result<Option<Status>, DatabaseError> {
-        self.0.database.status(id).await
-    }
-
     /// Watches a job.
     #[must_use]
     pub fn watch(&self, id: &str) -> Watch {
@@ -216,14 +220,6 @@ impl JobQueue {
     /// Returns when the service drains.
     pub async fn draining(&self) {
         Phase::reached(&mut self.0.phases.clone(), Phase::Draining).await;
-    }
-
-    /// The events of a job after number `after`.
-    ///
-    /// # Errors
-    /// [`DatabaseError`].
-    pub async fn events(&self, id: &str, after: u32) -> Result<Vec<StoredEvent>, DatabaseError> {
-        self.0.database.events(id, after).await
     }
 
     /// Fills in a job's place in the queue and how long it may take.
@@ -241,6 +237,35 @@ impl JobQueue {
             Status::Succeeded | Status::Failed | Status::Canceled => {}
         }
         Ok(job)
+    }
+}
+
+/// Runs a write and what must follow it to its end, even where the caller hangs up in between
+/// and takes the future that awaits this along.
+async fn to_the_end<T: Send + 'static>(
+    write: impl Future<Output = Result<T, DatabaseError>> + Send + 'static,
+) -> Result<T, DatabaseError> {
+    tokio::spawn(write).await.map_err(DatabaseError::CutOff)?
+}
+
+/// A job as it is when it has just been accepted.
+fn queued(new: &NewJob) -> Job {
+    Job {
+        id: new.id.to_string(),
+        status: Status::Queued,
+        task_id: new.task_id.clone(),
+        created_at: new.now,
+        started_at: None,
+        finished_at: None,
+        progress: Progress {
+            step: 0,
+            steps: new.steps(),
+        },
+        queue_position: None,
+        eta_seconds: None,
+        images: Vec::new(),
+        error: None,
+        recipe: new.recipe.clone(),
     }
 }
 

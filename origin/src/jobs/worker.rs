@@ -15,16 +15,19 @@ use tokio::time::sleep;
 use super::{Delivery, Endings, Pace, Phase, Progress, Task};
 use crate::cause::chain;
 use crate::clock;
-use crate::database::ClaimedJob;
+use crate::database::{Claim, ClaimedJob};
 use crate::engine::{Engine, EngineError, Picture};
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
 /// Before asking a database again that has just failed.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// Before looking into an empty queue again although nothing rang: whatever way a job gets
+/// there, it does not wait for the next one.
+const IDLE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Whatever kept a model from being loaded.
-pub type LoadFailure = Box<dyn std::error::Error + Send + Sync>;
+/// Whatever kept a model from being loaded, or ended the engine's thread.
+pub type EngineFailure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether pictures can be made.
 #[derive(Clone, Debug)]
@@ -33,8 +36,8 @@ pub enum EngineState {
     Loading,
     /// It makes pictures.
     Ready(Arc<Model>),
-    /// It never will.
-    Failed(Arc<LoadFailure>),
+    /// They no longer can: only a new process may do better.
+    Failed(Arc<EngineFailure>),
 }
 
 /// What the engine's thread works with.
@@ -66,7 +69,7 @@ impl Worker {
     /// The system cannot start a thread.
     pub fn start(
         self,
-        load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure> + Send + 'static,
+        load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure> + Send + 'static,
     ) -> std::io::Result<oneshot::Receiver<()>> {
         let (done, ended) = oneshot::channel();
         std::thread::Builder::new()
@@ -74,16 +77,18 @@ impl Worker {
             .stack_size(STACK)
             .spawn(move || {
                 let _done = done;
-                self.run(load);
+                let run = AssertUnwindSafe(|| self.run(load));
+                if let Err(panic) = catch_unwind(run) {
+                    self.broke(panic_text(&*panic).into());
+                }
             })?;
         Ok(ended)
     }
 
-    fn run(&self, load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure>) {
-        let engine = match catch_unwind(AssertUnwindSafe(|| open(load))) {
-            Ok(Ok(engine)) => engine,
-            Ok(Err(failure)) => return self.loading_failed(failure),
-            Err(panic) => return self.loading_failed(panic_text(&*panic).into()),
+    fn run(&self, load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure>) {
+        let engine = match open(load) {
+            Ok(engine) => engine,
+            Err(failure) => return self.broke(failure),
         };
         let model = Arc::new(engine.model());
         tracing::info!(
@@ -97,8 +102,11 @@ impl Worker {
         }
     }
 
-    fn loading_failed(&self, failure: LoadFailure) {
-        tracing::error!(error = chain(&*failure), "the engine cannot start");
+    fn broke(&self, failure: EngineFailure) {
+        tracing::error!(
+            error = chain(&*failure),
+            "the engine makes no more pictures"
+        );
         self.state
             .send_replace(EngineState::Failed(Arc::new(failure)));
     }
@@ -109,8 +117,13 @@ impl Worker {
         self.runtime.block_on(async {
             while *phases.borrow() == Phase::Serving {
                 let pause = match self.endings.database.claim(clock::now()).await {
-                    Ok(Some(job)) => return Some(job),
-                    Ok(None) => Duration::MAX,
+                    Ok(Some(Claim::Job(job))) => return Some(job),
+                    Ok(Some(Claim::Unreadable { job, source })) => {
+                        tracing::error!(job, error = chain(&source), "the job cannot be read");
+                        self.endings.changes.announce(&job);
+                        continue;
+                    }
+                    Ok(None) => IDLE_PAUSE,
                     Err(error) => {
                         tracing::error!(
                             error = chain(&error),
@@ -157,14 +170,6 @@ impl Worker {
             };
             self.runtime.block_on(self.delivery.take(task, picture));
         }
-        let generated = self.endings.database.generated(&job.id);
-        if let Err(error) = self.runtime.block_on(generated) {
-            tracing::warn!(
-                job = job.id,
-                error = chain(&error),
-                "a restart will count as an attempt"
-            );
-        }
     }
 
     /// The picture of one image, or `None` where an earlier try left it in the spool.
@@ -172,11 +177,13 @@ impl Worker {
         if self.must_stop(task) {
             return Err(Failure::Stopped);
         }
+        let before = task.image.position * task.recipe.steps;
         let held = self.delivery.holds(&task.image);
         if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
+            self.progress
+                .report(&task.job.id, before + task.recipe.steps);
             return Ok(None);
         }
-        let before = task.image.position * task.recipe.steps;
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let mut last = Instant::now();
         let mut on_step = |step: u32, _steps: u32| {
@@ -237,8 +244,8 @@ enum Failure {
 }
 
 fn open(
-    load: impl FnOnce() -> Result<Box<dyn Engine>, LoadFailure>,
-) -> Result<Box<dyn Engine>, LoadFailure> {
+    load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure>,
+) -> Result<Box<dyn Engine>, EngineFailure> {
     let engine = load()?;
     engine.warm_up()?;
     Ok(engine)

@@ -26,8 +26,8 @@ pub enum Storage {
 pub struct Stored {
     /// Its media type.
     pub content_type: String,
-    /// Its size.
-    pub length: u64,
+    /// Its size, where the store says it.
+    pub length: Option<u64>,
     /// SHA-256 of the file, hex.
     pub sha256: String,
     /// The file, piece by piece.
@@ -80,15 +80,12 @@ impl Storage {
 }
 
 /// How long to wait before the try that follows `failures` failed ones: doubling from 200 ms
-/// to 30 s. `spread` (0 to 1) takes up to a quarter off, so that many uploads do not come back
-/// at one moment.
+/// to 30 s.
 #[must_use]
-pub fn backoff(failures: u32, spread: f64) -> Duration {
+pub fn backoff(failures: u32) -> Duration {
     let doubled =
         Duration::from_millis(200).saturating_mul(1 << failures.saturating_sub(1).min(10));
-    doubled
-        .min(Duration::from_secs(30))
-        .mul_f64(1.0 - spread.clamp(0.0, 1.0) / 4.0)
+    doubled.min(Duration::from_secs(30))
 }
 
 #[cfg(test)]
@@ -97,9 +94,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_half_a_minute() {
-        assert_eq!(backoff(1, 0.0), Duration::from_millis(200));
-        assert_eq!(backoff(4, 0.0), Duration::from_millis(1600));
-        assert_eq!(backoff(1000, 0.0), Duration::from_secs(30));
-        assert_eq!(backoff(2, 1.0), Duration::from_millis(300));
+        assert_eq!(backoff(1), Duration::from_millis(200));
+        assert_eq!(backoff(4), Duration::from_millis(1600));
+        assert_eq!(backoff(1000), Duration::from_secs(30));
     }
 }

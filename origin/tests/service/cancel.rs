@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::support::Origin;
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
+use crate::support::{Origin, Setup, database};
 
 #[tokio::test]
 async fn cancel_stops_a_running_job_within_a_step() {
@@ -29,6 +29,32 @@ async fn cancel_stops_a_running_job_within_a_step() {
     assert_eq!(job["status"], "canceled");
     assert_eq!(job["progress"]["step"], 2);
     assert!(job["finished_at"].is_string());
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_that_is_only_on_record_stops_the_engine_too() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (engine, gate) = StubEngine::gated();
+    let setup = Setup {
+        engine,
+        ..Setup::default()
+    };
+    let origin = Origin::start_in(folder.path(), setup).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 150 })).await;
+    gate.allow(1);
+    origin.events(&id).await.until_step(1).await;
+    sqlx::query("UPDATE jobs SET status = 'canceled', finished_at = 1")
+        .execute(&mut database(folder.path()).await)
+        .await
+        .expect("canceled");
+
+    // Steps are recorded beside the engine, so it may begin a few before it is told.
+    let next = origin.submit(&json!({ "prompt": "p", "steps": 1 })).await;
+    while origin.job(&next).await["status"] != "succeeded" {
+        gate.allow(1);
+    }
+    assert!(gate.done() < 150, "{}", gate.done());
     origin.stop().await;
 }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::support::call::Call;
-use crate::support::{Origin, Setup};
+use crate::support::{LIMIT, Origin, Setup};
 
 #[tokio::test]
 async fn a_panic_of_the_engine_fails_the_job_and_the_next_one_works() {
@@ -21,6 +21,22 @@ async fn a_panic_of_the_engine_fails_the_job_and_the_next_one_works() {
         .call(Call::generate(&json!({ "prompt": "a fox" })))
         .await;
     assert_eq!(answer.status, StatusCode::OK);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn an_engines_thread_that_dies_does_not_go_unnoticed() {
+    let origin = Origin::start(Setup::default()).await;
+    let id = origin.submit(&json!({ "prompt": "poison" })).await;
+    let broken = tokio::time::timeout(LIMIT, origin.service.broken()).await;
+    assert!(broken.expect("noticed").to_string().contains("told to"));
+    let ready = origin.send(Call::get("/readyz").unsigned()).await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.json().await["engine"], "failed");
+    let refused = origin.call(Call::generate(&json!({ "prompt": "p" }))).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    // The next process takes it up again, a bounded number of times.
+    assert_eq!(origin.job(&id).await["status"], "running");
     origin.stop().await;
 }
 

@@ -4,10 +4,12 @@
 
 mod auth;
 mod cancel;
+mod database;
 mod drain;
 mod events;
 mod failures;
 mod generate;
+mod hang_up;
 mod health;
 mod jobs;
 mod pictures;

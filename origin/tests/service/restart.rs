@@ -18,7 +18,7 @@ async fn a_job_that_a_dead_process_left_running_is_finished_by_the_next() {
     let queued = dead.submit(&json!({ "prompt": "an owl", "seed": 2 })).await;
     gate.allow(2);
     dead.events(&running).await.until_step(2).await;
-    // No drain: the books say `running`, as after a power failure.
+    // No drain: the database says `running`, as after a power failure.
     drop(dead);
 
     let next = Origin::start_in(folder.path(), Setup::default()).await;
@@ -31,6 +31,19 @@ async fn a_job_that_a_dead_process_left_running_is_finished_by_the_next() {
     assert_eq!(queued_events, 2);
     gate.open();
     next.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_swept_out_of_the_spool() {
+    let folder = tempfile::tempdir().expect("folder");
+    let spool = folder.path().join("spool");
+    std::fs::create_dir(&spool).expect("folder");
+    for name in ["01234567-89ab-cdef-0123-456789abcdef", ".x.part"] {
+        std::fs::write(spool.join(name), b"left").expect("written");
+    }
+    let origin = Origin::start_in(folder.path(), Setup::default()).await;
+    assert_eq!(std::fs::read_dir(&spool).expect("spool").count(), 0);
+    origin.stop().await;
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::LIMIT;
 
 const ACCESS_KEY: &str = "test-access";
 const SECRET_KEY: &str = "test-secret";
@@ -32,6 +35,12 @@ pub enum Mood {
     Away = 1,
     /// The next upload is done, but its answer is lost.
     LosesAnAnswer = 2,
+    /// The next upload is answered 200 and forgotten, as by something that is no store.
+    Swallows = 3,
+    /// Answers carry neither checksums nor lengths, and what is not there is a bare 404.
+    Terse = 4,
+    /// The bucket itself is not there; S3's own answer, which the server in this process lacks.
+    NoBucket = 5,
 }
 
 /// A bucket on 127.0.0.1.
@@ -84,6 +93,16 @@ impl TestBucket {
         self.switch.uploads.load(Ordering::SeqCst)
     }
 
+    /// Returns when more than `before` uploads were tried.
+    pub async fn uploads_after(&self, before: usize) {
+        let tried = async {
+            while self.uploads() <= before {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, tried).await.expect("tried");
+    }
+
     /// A client of the bucket as the service makes it.
     pub fn storage(&self) -> Storage {
         let bucket = Bucket {
@@ -133,7 +152,25 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
     if mood == Mood::Away as u8 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let response = next.run(request).await;
+    if is_upload && mood == Mood::Swallows as u8 {
+        switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
+        return StatusCode::OK.into_response();
+    }
+    if mood == Mood::NoBucket as u8 {
+        let body = "<Error><Code>NoSuchBucket</Code><Message>No bucket</Message></Error>";
+        return (StatusCode::NOT_FOUND, body).into_response();
+    }
+    let is_download = request.method() == Method::GET;
+    let mut response = next.run(request).await;
+    if mood == Mood::Terse as u8 {
+        if response.status() == StatusCode::NOT_FOUND {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        response.headers_mut().remove("x-amz-checksum-sha256");
+        if is_download {
+            response.headers_mut().remove("content-length");
+        }
+    }
     if is_upload && mood == Mood::LosesAnAnswer as u8 {
         switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

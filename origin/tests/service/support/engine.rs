@@ -14,7 +14,8 @@ use super::LIMIT;
 
 /// An engine whose pictures follow from the recipe, and whose steps a test can hold.
 ///
-/// The prompts `panic`, `fail` and `invalid` do what they say.
+/// The prompts `panic`, `fail` and `invalid` do what they say; `poison` takes down whoever drops
+/// the failure.
 #[derive(Clone, Default)]
 pub struct StubEngine {
     gate: Option<Arc<Gate>>,
@@ -116,12 +117,23 @@ impl Engine for StubEngine {
         match recipe.prompt.as_str() {
             "panic" => panic!("the stub was told to"),
             "fail" => Err(EngineError::Failed("secret path /dev/gpu0".into())),
+            "poison" => Err(EngineError::Failed(Box::new(Poison))),
             "invalid" => Err(EngineError::Invalid {
                 field: "width".into(),
                 message: "is too much for this model".into(),
             }),
             _ => Ok(picture(recipe)),
         }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("poison")]
+struct Poison;
+
+impl Drop for Poison {
+    fn drop(&mut self) {
+        panic!("the stub was told to");
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod call;
 pub mod engine;
+pub mod hang_up;
 pub mod sse;
 
 use std::path::Path;
@@ -16,6 +17,8 @@ use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -53,6 +56,15 @@ impl Default for Setup {
 
 pub fn secrets() -> Vec<Secret> {
     Secret::parse_list("test:0123456789abcdef0123456789abcdef").expect("secrets")
+}
+
+/// A connection of its own to the database of an origin over `folder`.
+pub async fn database(folder: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(folder.join("darkroom.db"));
+    let options = options.busy_timeout(LIMIT);
+    SqliteConnection::connect_with(&options)
+        .await
+        .expect("database")
 }
 
 impl Origin {

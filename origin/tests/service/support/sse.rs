@@ -3,6 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::LIMIT;
 
@@ -30,6 +31,12 @@ impl Events {
 
     /// The next event; `None` when the stream ends.
     pub async fn next(&mut self) -> Option<Event> {
+        // Over heartbeats too, which come for ever.
+        let event = timeout(LIMIT, self.read()).await;
+        event.expect("an event in time")
+    }
+
+    async fn read(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();
@@ -39,10 +46,7 @@ impl Events {
                 }
                 return Some(parse(&event));
             }
-            let piece = tokio::time::timeout(LIMIT, self.stream.next())
-                .await
-                .expect("an event in time")?;
-            let piece = piece.expect("piece");
+            let piece = self.stream.next().await?.expect("piece");
             self.text
                 .push_str(std::str::from_utf8(&piece).expect("text"));
         }
