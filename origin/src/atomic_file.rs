@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file under a temporary name beside `path`, flushes it to the disk, and renames it.
 ///
@@ -12,6 +12,36 @@ use std::path::Path;
 /// # Errors
 /// What the file system says; `path` is as it was then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (folder, part) = part_of(path)?;
+    let mut file = File::create(&part)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&part, path));
+    if let Err(error) = written {
+        // The first error is the one to report: a full disk often fails the removal too.
+        drop(fs::remove_file(&part));
+        return Err(error);
+    }
+    // A rename outlives a power failure only once its folder is on the disk.
+    File::open(folder)?.sync_all()
+}
+
+/// Finds out whether [`write_atomically`] could write there now, and leaves nothing behind.
+///
+/// # Errors
+/// What the file system says.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let (_, part) = part_of(path)?;
+    File::create(&part)?;
+    fs::remove_file(part)
+}
+
+/// The folder of a file, and its temporary name there.
+fn part_of(path: &Path) -> io::Result<(&Path, PathBuf)> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -25,18 +55,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         folder
     };
     let part = folder.join(format!(".{}.part", name.to_string_lossy()));
-    let mut file = File::create(&part)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&part, path));
-    if let Err(error) = written {
-        // The first error is the one to report: a full disk often fails the removal too.
-        drop(fs::remove_file(&part));
-        return Err(error);
-    }
-    // A rename outlives a power failure only once its folder is on the disk.
-    File::open(folder)?.sync_all()
+    Ok((folder, part))
 }
 
 #[cfg(test)]

@@ -19,4 +19,4 @@ pub mod service;
 pub mod spool;
 pub mod storage;
 
-pub use atomic_file::write_atomically;
+pub use atomic_file::{check_writable, write_atomically};

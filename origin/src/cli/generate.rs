@@ -9,7 +9,7 @@ use clap::Args;
 use darkroom_origin::config::settings;
 use darkroom_origin::encode::{FORMATS, encode};
 use darkroom_origin::engine::{Engine as _, EngineError, SdxlEngine};
-use darkroom_origin::write_atomically;
+use darkroom_origin::{check_writable, write_atomically};
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::problem::FieldError;
 use darkroom_shared::recipe::Recipe;
@@ -60,6 +60,10 @@ pub struct GenerateArgs {
 pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
     // All that can be wrong with the input is found before the model is loaded.
     let request = request(args)?;
+    let cannot_write = || format!("`{}` cannot be written", args.output.display());
+    check_writable(&args.output)
+        .with_context(cannot_write)
+        .map_err(Failure::Input)?;
     if !args.model.is_dir() {
         return Err(Failure::Input(anyhow!(
             "the model folder `{}` does not exist: name one with --model",
@@ -82,8 +86,7 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
         other => Failure::Run(other.into()),
     })?;
     let file = encode(&picture, &recipe).context("the picture cannot be encoded")?;
-    write_atomically(&args.output, &file)
-        .with_context(|| format!("`{}` cannot be written", args.output.display()))?;
+    write_atomically(&args.output, &file).with_context(cannot_write)?;
     answer(&args.output, &recipe)?;
     Ok(())
 }
