@@ -207,7 +207,13 @@ impl Service {
             }
         }
         self.phases.send_replace(Phase::Stopping);
-        let handed_back = self.database.hand_back(clock::now()).await?;
+        // The job that took an engine down stays as it is: the next process counts the attempt.
+        let broke = matches!(*self.app.engine.borrow(), EngineState::Failed(_));
+        let handed_back = if broke {
+            0
+        } else {
+            self.database.hand_back(clock::now()).await?
+        };
         tracing::info!(handed_back, "the service has drained");
         self.database.close().await;
         Ok(())

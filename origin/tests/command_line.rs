@@ -1,10 +1,16 @@
 //! The `darkroom` command, run as a user runs it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use darkroom_shared::signature::{self, Parts, Secret};
+use serde_json::Value;
+
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo-model");
+
+const SECRETS: &str = "a:0123456789abcdef0123456789abcdef";
 
 /// The command with none of the caller's own settings.
 fn darkroom(args: &[&str]) -> Command {
@@ -38,6 +44,7 @@ fn settings_prints_the_table_of_the_documentation() {
     assert_eq!(code, Some(0));
     assert!(out.starts_with("| environment | file | flag | default | what |"));
     assert!(out.contains("`DARKROOM_ORIGIN_SECRETS`"));
+    assert!(out.contains("| `DARKROOM_CONFIG` | – | `--config` |"));
 }
 
 #[test]
@@ -86,6 +93,24 @@ fn wrong_values_of_generate_are_told_all_at_once() {
     let (code, _, error) = run(&mut darkroom(&args));
     assert_eq!(code, Some(2));
     assert!(error.contains("--model"), "{error}");
+    // Nothing is loaded or computed for a picture that has nowhere to go.
+    for output in ["/nowhere/p.png", "/proc/p.png"] {
+        let args = ["generate", "p", "--model", "/nowhere", "-o", output];
+        let (code, _, error) = run(&mut darkroom(&args));
+        assert_eq!(code, Some(2));
+        assert!(
+            error.contains(&format!("`{output}` cannot be written")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let mut command = darkroom(&["serve", "--listen", "here"]);
+    let (code, _, error) = run(command.env("DARKROOM_CONFIG", ""));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("DARKROOM_LISTEN"), "{error}");
 }
 
 #[test]
@@ -119,8 +144,7 @@ fn serve_gets_ready_and_ends_when_told() {
     let log = BufReader::new(child.stderr.take().expect("log"));
     let mut lines = log.lines().map(|line| line.expect("line"));
     let ready = lines.find(|line| line.contains("the engine is ready"));
-    let ready: serde_json::Value =
-        serde_json::from_str(&ready.expect("ready")).expect("a JSON line");
+    let ready: Value = serde_json::from_str(&ready.expect("ready")).expect("a JSON line");
     assert_eq!(ready["level"], "INFO");
 
     let second = run(&mut serve(folder.path()));
@@ -132,6 +156,91 @@ fn serve_gets_ready_and_ends_when_told() {
     let drained = lines.any(|line| line.contains("the service has drained"));
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     assert!(drained);
+}
+
+/// While a job holds up the end, the service still says that it is about to stop; told once more,
+/// it does not wait for the job.
+#[test]
+fn serve_says_that_it_drains_and_ends_at_once_when_told_twice() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = serve(folder.path());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let log = BufReader::new(child.stderr.take().expect("log"));
+    let mut lines = log.lines().map(|line| line.expect("line"));
+    let mut line_with = |text: &str| lines.find(|line| line.contains(text)).expect("line");
+    let listening: Value = serde_json::from_str(&line_with("listening")).expect("JSON");
+    let address = listening["address"].as_str().expect("address").to_owned();
+    line_with("the engine is ready");
+    let job = br#"{"prompt":"p","width":512,"height":512,"steps":150}"#;
+    let accepted = send(&address, "POST", "/api/media/generate-image", job);
+    assert!(accepted.starts_with("HTTP/1.1 202"), "{accepted}");
+    line_with("the job is taken up");
+
+    let tell = || {
+        let kill = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(kill.expect("kill").success());
+    };
+    tell();
+    line_with("told to end");
+    let ready = send(&address, "GET", "/readyz", b"");
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(ready.contains("\"draining\":true"), "{ready}");
+    tell();
+    line_with("told twice to end");
+    assert_eq!(child.wait().expect("ended").code(), Some(1));
+}
+
+#[test]
+fn two_services_do_not_share_a_database() {
+    let folder = tempfile::tempdir().expect("folder");
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let over = |data: &str| {
+        let mut command = serve(&folder.path().join(data));
+        command.env("DATABASE_URL", &url);
+        command
+    };
+    let mut first = over("a").stderr(Stdio::piped()).spawn().expect("started");
+    let log = BufReader::new(first.stderr.take().expect("log"));
+    let mut lines = log.lines().map(|line| line.expect("line"));
+    assert!(lines.any(|line| line.contains("listening")));
+    let (code, _, error) = run(&mut over("b"));
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("another darkroom serves from the database"),
+        "{error}"
+    );
+    first.kill().expect("killed");
+    first.wait().expect("ended");
+}
+
+/// Sends a request as the edge signs it; the whole answer.
+fn send(address: &str, method: &str, path: &str, body: &[u8]) -> String {
+    let digest = signature::content_digest(body);
+    let parts = Parts {
+        method,
+        path,
+        query: "",
+        content_digest: &digest,
+        caller: "alice",
+    };
+    let secrets = Secret::parse_list(SECRETS).expect("secrets");
+    let now = darkroom_origin::clock::now() / 1000;
+    let signed = signature::sign(&secrets[0], &parts, now, path).expect("signed");
+    let mut stream = TcpStream::connect(address).expect("listening");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: origin\r\nconnection: close\r\n\
+         content-length: {}\r\nprefer: respond-async\r\ncontent-digest: {digest}\r\n\
+         darkroom-caller: alice\r\nsignature-input: {}\r\nsignature: {}\r\n\r\n",
+        body.len(),
+        signed.input,
+        signed.signature
+    )
+    .expect("sent");
+    stream.write_all(body).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
 }
 
 #[test]
@@ -147,10 +256,7 @@ fn serve(folder: &Path) -> Command {
     let mut command = darkroom(&["serve", "--listen", "127.0.0.1:0", "--device", "cpu"]);
     command
         .env("DARKROOM_MODEL", MODEL)
-        .env(
-            "DARKROOM_ORIGIN_SECRETS",
-            "a:0123456789abcdef0123456789abcdef",
-        )
+        .env("DARKROOM_ORIGIN_SECRETS", SECRETS)
         .env("DARKROOM_DATA_DIR", folder);
     command
 }

@@ -2,15 +2,18 @@
 
 mod flags;
 mod generate;
+mod lock;
 mod parity;
 mod serve;
 mod settings;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use darkroom_origin::config::settings::CONFIG;
 
 /// Makes pictures from words.
 #[derive(Debug, Parser)]
@@ -25,8 +28,8 @@ enum Command {
     /// Run the service behind the edge
     Serve {
         /// Configuration file (TOML)
-        #[arg(long, value_name = "FILE", env = "DARKROOM_CONFIG")]
-        config: Option<PathBuf>,
+        #[arg(long, value_name = "FILE", env = CONFIG.name)]
+        config: Option<OsString>,
         #[command(flatten)]
         settings: flags::SettingFlags,
     },
@@ -63,7 +66,11 @@ impl From<anyhow::Error> for Failure {
 /// Runs the command that this process was called with.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve { config, settings } => serve::run(config.as_deref(), settings),
+        Command::Serve { config, settings } => {
+            // An empty value is none, as everywhere.
+            let config = config.filter(|path| !path.is_empty());
+            serve::run(config.as_deref().map(Path::new), settings)
+        }
         Command::Generate(args) => generate::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),

@@ -1,11 +1,10 @@
 //! `darkroom serve`
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers};
@@ -13,12 +12,13 @@ use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, S3, Storage};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use super::flags::SettingFlags;
+use super::lock::lock;
 
 /// How long what runs may take to finish once the service was told to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub fn run(file: Option<&Path>, flags: SettingFlags) -> Result<(), Failure> {
     let layers = Layers::gather(file, flags.0).map_err(Failure::input)?;
     let config = Config::read(&layers).map_err(Failure::input)?;
     log_json(&config.log).map_err(Failure::input)?;
-    let _alone = lock(&config.data_dir)?;
+    let _alone = lock(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -42,6 +42,7 @@ pub fn run(file: Option<&Path>, flags: SettingFlags) -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -62,10 +63,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             .with_graceful_shutdown(async move { drop(closing.changed().await) })
             .await
     });
-    let ended = until_told_or_broken(&service).await;
-    service.begin_draining();
+    let ended = tokio::select! {
+        () = signals.next() => {
+            tracing::info!("told to end");
+            Ok(())
+        }
+        failure = service.broken() => Err(anyhow!("{}", chain(&**failure))),
+    };
+    tokio::select! {
+        drained = service.drain(GRACE) => drained?,
+        () = signals.next() => bail!("told twice to end: what ran is queued at the next start"),
+    }
+    // Not before: who asks whether this machine is ready must be told that it is about to stop.
     close.send_replace(());
-    service.drain(GRACE).await?;
     // Answers that are still being sent may finish; a caller that does not read may not.
     if let Ok(served) = tokio::time::timeout(CLOSING, server).await {
         served
@@ -77,27 +87,26 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-/// Returns when a signal asks for the end, or the engine cannot be loaded.
-async fn until_told_or_broken(service: &Service) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("no signals here")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("no signals here")?;
-    let told = async {
+/// The signals that ask for the end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let new = |kind| signal(kind).context("no signals here");
+        Ok(Self {
+            terminate: new(SignalKind::terminate())?,
+            interrupt: new(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        tracing::info!("told to end");
-    };
-    let broken = async {
-        match service.engine_ready().await {
-            // Ready is no reason to end.
-            Ok(()) => std::future::pending().await,
-            Err(failure) => anyhow!("{}", chain(&**failure)),
-        }
-    };
-    tokio::select! {
-        () = told => Ok(()),
-        failure = broken => Err(failure),
     }
 }
 
@@ -117,26 +126,6 @@ fn options(config: Config) -> ServiceOptions {
         database: config.database,
         storage,
         spool: config.data_dir.join("spool"),
-    }
-}
-
-/// Two services in one data folder would make each other's jobs: the second does not start.
-/// The lock ends with the process, however that ends.
-fn lock(data_dir: &Path) -> anyhow::Result<File> {
-    let folder = data_dir.display();
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("the data folder `{folder}` cannot be made"))?;
-    let file = File::create(data_dir.join("lock"))
-        .with_context(|| format!("the data folder `{folder}` cannot be written to"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(anyhow!(
-            "another darkroom serves from the data folder `{folder}`: stop it, or set \
-             DARKROOM_DATA_DIR to another folder"
-        )),
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("the data folder `{folder}` cannot be locked"))
-        }
     }
 }
 

@@ -78,8 +78,8 @@ impl Layers {
         ];
         sources
             .into_iter()
-            .find_map(|(value, source)| Some((value?.as_str(), source)))
-            .filter(|(value, _)| !value.is_empty())
+            .filter_map(|(value, source)| Some((value?.as_str(), source)))
+            .find(|(value, _)| !value.is_empty())
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(layers.find(&LISTEN), Some(("flag", "flag")));
         layers.flags.clear();
         assert_eq!(layers.find(&LISTEN), Some(("environment", "environment")));
-        layers.environment.clear();
+        layers.environment = one("DARKROOM_LISTEN", "");
         assert_eq!(layers.find(&LISTEN), Some(("file", "configuration file")));
         assert_eq!(layers.find(&QUEUE_LIMIT), None);
     }

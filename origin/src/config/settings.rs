@@ -64,12 +64,25 @@ settings! {
         "What to log, in the syntax of `RUST_LOG`, which is read where this is unset.";
 }
 
+/// The file that the other settings may stand in.
+pub const CONFIG: Setting = Setting {
+    name: "DARKROOM_CONFIG",
+    key: "",
+    flag: Some("config"),
+    default: "",
+    doc: "Configuration file: TOML with the keys of this table.",
+};
+
 /// The settings as a Markdown table, for the README.
 #[must_use]
 pub fn markdown() -> String {
     let mut table =
         String::from("| environment | file | flag | default | what |\n|---|---|---|---|---|\n");
-    for setting in ALL {
+    for setting in std::iter::once(&CONFIG).chain(ALL) {
+        let key = match setting.key {
+            "" => "–".to_owned(),
+            key => format!("`{key}`"),
+        };
         let flag = setting
             .flag
             .map_or_else(|| "–".to_owned(), |flag| format!("`--{flag}`"));
@@ -80,8 +93,8 @@ pub fn markdown() -> String {
         };
         writeln!(
             table,
-            "| `{}` | `{}` | {flag} | {default} | {} |",
-            setting.name, setting.key, setting.doc
+            "| `{}` | {key} | {flag} | {default} | {} |",
+            setting.name, setting.doc
         )
         .expect("a String takes any text");
     }
@@ -107,7 +120,7 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each_setting() {
         let table = markdown();
-        assert_eq!(table.lines().count(), ALL.len() + 2);
+        assert_eq!(table.lines().count(), ALL.len() + 3);
         assert!(table.contains("| `DARKROOM_LISTEN` | `listen` | `--listen` | `127.0.0.1:8788` |"));
     }
 }

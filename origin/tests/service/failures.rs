@@ -26,18 +26,31 @@ async fn a_panic_of_the_engine_fails_the_job_and_the_next_one_works() {
 
 #[tokio::test]
 async fn an_engines_thread_that_dies_does_not_go_unnoticed() {
-    let origin = Origin::start(Setup::default()).await;
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = Origin::start_in(folder.path(), Setup::default()).await;
     let id = origin.submit(&json!({ "prompt": "poison" })).await;
-    let broken = tokio::time::timeout(LIMIT, origin.service.broken()).await;
-    assert!(broken.expect("noticed").to_string().contains("told to"));
+    died(&origin).await;
     let ready = origin.send(Call::get("/readyz").unsigned()).await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.json().await["engine"], "failed");
     let refused = origin.call(Call::generate(&json!({ "prompt": "p" }))).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    // The next process takes it up again, a bounded number of times.
-    assert_eq!(origin.job(&id).await["status"], "running");
     origin.stop().await;
+
+    // The next process takes the job up again, and the one after that; then it is given up.
+    for _ in 0..2 {
+        let next = Origin::start_in(folder.path(), Setup::default()).await;
+        died(&next).await;
+        next.stop().await;
+    }
+    let last = Origin::start_in(folder.path(), Setup::default()).await;
+    assert_eq!(last.finished(&id).await["status"], "failed");
+    last.stop().await;
+}
+
+async fn died(origin: &Origin) {
+    let broken = tokio::time::timeout(LIMIT, origin.service.broken()).await;
+    assert!(broken.expect("noticed").to_string().contains("told to"));
 }
 
 #[tokio::test]
