@@ -55,7 +55,7 @@ impl Fields {
         }
         let mut problem = Problem::fields(Code::Invalid, self.errors);
         if self.untold > 0 {
-            problem.detail += &format!("; and {} more", self.untold);
+            problem.detail = format!("{}; and {} more", problem.detail, self.untold);
         }
         Err(problem)
     }

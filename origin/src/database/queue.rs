@@ -11,7 +11,7 @@ use super::{Database, DatabaseError, events, outcome};
 #[derive(Debug)]
 pub enum Claim {
     /// A job to be made.
-    Job(ClaimedJob),
+    Job(Box<ClaimedJob>),
     /// A job that no version like this one wrote: it has failed, so that the next one's turn
     /// comes.
     Unreadable {
@@ -91,12 +91,12 @@ impl Database {
         .await?;
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
-        Ok(Some(Claim::Job(ClaimedJob {
+        Ok(Some(Claim::Job(Box::new(ClaimedJob {
             id,
             task_id,
             recipe,
             images,
-        })))
+        }))))
     }
 
     /// Records that `step` steps of a running job are done. False where the job no longer runs,

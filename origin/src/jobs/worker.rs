@@ -117,7 +117,7 @@ impl Worker {
         self.runtime.block_on(async {
             while *phases.borrow() == Phase::Serving {
                 let pause = match self.endings.database.claim(clock::now()).await {
-                    Ok(Some(Claim::Job(job))) => return Some(job),
+                    Ok(Some(Claim::Job(job))) => return Some(*job),
                     Ok(Some(Claim::Unreadable { job, source })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
                         self.endings.changes.announce(&job);

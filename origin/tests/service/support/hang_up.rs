@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -17,11 +18,13 @@ impl Wake for Woken {
     }
 }
 
-/// Lets a call go on step by step until `happened`, and drops it there, as a server does when
-/// the connection is gone: nothing that it would have done next is done.
-pub async fn hang_up_once<T, H: Future<Output = bool>>(
+/// Lets a call go on step by step until the database says that something is recorded, and drops
+/// it there, as a server does when the connection is gone: nothing that it would have done next
+/// is done.
+pub async fn hang_up_once<T>(
     call: impl Future<Output = T>,
-    happened: impl Fn() -> H,
+    database: &mut SqliteConnection,
+    recorded: &'static str,
 ) {
     let woken = Arc::new(Woken(Notify::new()));
     let waker = Waker::from(Arc::clone(&woken));
@@ -31,7 +34,11 @@ pub async fn hang_up_once<T, H: Future<Output = bool>>(
         assert!(poll.is_pending(), "the call was answered first");
         // What it waits for is there; it does not get to know before we have looked.
         timeout(LIMIT, woken.0.notified()).await.expect("woken");
-        if happened().await {
+        let recorded: bool = sqlx::query_scalar(recorded)
+            .fetch_one(&mut *database)
+            .await
+            .expect("asked");
+        if recorded {
             return;
         }
     }
