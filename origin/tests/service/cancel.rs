@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
-use crate::support::{Origin, Setup, database};
+use crate::support::{Origin, Setup, database, until};
 
 #[tokio::test]
 async fn cancel_stops_a_running_job_within_a_step() {
@@ -51,9 +51,11 @@ async fn a_cancel_that_is_only_on_record_stops_the_engine_too() {
 
     // Steps are recorded beside the engine, so it may begin a few before it is told.
     let next = origin.submit(&json!({ "prompt": "p", "steps": 1 })).await;
-    while origin.job(&next).await["status"] != "succeeded" {
+    until(async || {
         gate.allow(1);
-    }
+        origin.job(&next).await["status"] == "succeeded"
+    })
+    .await;
     assert!(gate.done() < 150, "{}", gate.done());
     origin.stop().await;
 }

@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
-use crate::support::{Origin, Setup, database};
+use crate::support::{Origin, Setup, database, until};
 
 #[tokio::test]
 async fn while_another_holds_the_lock_reads_are_answered_and_readiness_says_no() {
@@ -92,8 +92,11 @@ async fn a_caller_whose_job_was_accepted_is_not_told_to_try_again() {
     let origin = Origin::start_in(folder.path(), setup).await;
     let mut rows = database(folder.path()).await;
     let breaks = async {
-        // Steps without end: the call waits for as long as the database is in order.
-        while origin.call(Call::get("/api/jobs")).await.json().await["items"] == json!([]) {}
+        until(async || {
+            let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
+            jobs["items"] != json!([])
+        })
+        .await;
         sqlx::query("ALTER TABLE jobs RENAME TO lost")
             .execute(&mut rows)
             .await

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
-use crate::support::{LIMIT, Origin, Setup};
+use crate::support::{LIMIT, Origin, Setup, until};
 
 #[tokio::test]
 async fn a_running_job_that_can_finish_does() {
@@ -66,11 +66,11 @@ async fn calls_and_streams_that_wait_are_let_go() {
     gate.allow(1);
     origin.events(&id).await.until_step(1).await;
     let drain = async {
-        let both = async || {
+        until(async || {
             let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
             jobs["items"].as_array().is_some_and(|jobs| jobs.len() == 2)
-        };
-        while !both().await {}
+        })
+        .await;
         origin.service.begin_draining();
     };
     let call = Call::generate(&json!({ "prompt": "q" }));

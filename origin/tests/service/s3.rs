@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::bucket::{Mood, TestBucket};
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
-use crate::support::{Origin, Setup};
+use crate::support::{Origin, Setup, until};
 
 fn with(bucket: &TestBucket) -> Setup {
     Setup {
@@ -194,12 +194,12 @@ async fn a_job_whose_pictures_only_wait_for_the_store_is_never_given_up() {
         bucket.uploads_after(before).await;
         // The engine is at the next job, and touches nothing any more, when the process dies.
         origin.submit(&json!({ "prompt": "next" })).await;
-        let next_is_running = async || {
+        until(async || {
             let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
             let mut jobs = jobs["items"].as_array().expect("items").iter();
             jobs.any(|job| job["id"] != *id && job["status"] == "running")
-        };
-        while !next_is_running().await {}
+        })
+        .await;
         gates.push(gate);
     }
     bucket.set(Mood::Well);

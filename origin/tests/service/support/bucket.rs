@@ -18,9 +18,8 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-use super::LIMIT;
+use super::until;
 
 const ACCESS_KEY: &str = "test-access";
 const SECRET_KEY: &str = "test-secret";
@@ -95,12 +94,7 @@ impl TestBucket {
 
     /// Returns when more than `before` uploads were tried.
     pub async fn uploads_after(&self, before: usize) {
-        let tried = async {
-            while self.uploads() <= before {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(LIMIT, tried).await.expect("tried");
+        until(async || self.uploads() > before).await;
     }
 
     /// A client of the bucket as the service makes it.

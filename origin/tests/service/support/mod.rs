@@ -58,6 +58,18 @@ pub fn secrets() -> Vec<Secret> {
     Secret::parse_list("test:0123456789abcdef0123456789abcdef").expect("secrets")
 }
 
+/// Returns when something has happened.
+pub async fn until(mut happened: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !happened().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting)
+        .await
+        .expect("it happens in time");
+}
+
 /// A connection of its own to the database of an origin over `folder`.
 pub async fn database(folder: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(folder.join("darkroom.db"));
