@@ -65,6 +65,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let ended = tokio::select! {
         () = signals.next() => {
+            // In this order: who reads the log may ask at once.
+            service.begin_draining();
             tracing::info!("told to end");
             Ok(())
         }

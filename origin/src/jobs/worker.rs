@@ -91,12 +91,14 @@ impl Worker {
             Err(failure) => return self.broke(failure),
         };
         let model = Arc::new(engine.model());
+        // In this order: who reads the log may ask at once.
+        self.state
+            .send_replace(EngineState::Ready(Arc::clone(&model)));
         tracing::info!(
             model = model.name,
             revision = model.revision,
             "the engine is ready"
         );
-        self.state.send_replace(EngineState::Ready(model));
         while let Some(job) = self.next_job() {
             self.make(&*engine, &Arc::new(job));
         }
