@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use darkroom_sdxl::{DeviceKind, Pipeline, TextToImage};
+use darkroom_sdxl::{LoadOptions, Pipeline};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,24 +17,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let count: u64 = rest.first().map_or(Ok(1), |count| count.parse())?;
     let begun = Instant::now();
-    let pipeline = Pipeline::load(Path::new(model), DeviceKind::Auto)?;
+    let pipeline = Pipeline::load(Path::new(model), LoadOptions::default())?;
     println!("loaded in {:.2?} on {}", begun.elapsed(), pipeline.device());
-    let defaults = pipeline.defaults();
-    let mut run = TextToImage {
-        prompt: prompt.clone(),
-        negative_prompt: None,
-        width: defaults.width,
-        height: defaults.height,
-        steps: defaults.steps,
-        guidance_scale: defaults.guidance_scale,
-        scheduler: defaults.scheduler,
-        seed: 0,
-    };
+    let mut run = pipeline.defaults().run(prompt);
     let mut last = None;
     for seed in 1..=count {
         run.seed = seed;
         let begun = Instant::now();
-        last = Some(pipeline.text_to_image(&run, &mut |_| ControlFlow::Continue(()))?);
+        last = pipeline
+            .run(&run, &mut |_| ControlFlow::Continue(()))?
+            .pop();
         println!("picture {seed} in {:.2?}", begun.elapsed());
     }
     let picture = last.ok_or("COUNT must be at least 1")?;

@@ -70,6 +70,16 @@ pub enum LoadError {
         /// In the file.
         found: Vec<usize>,
     },
+    /// A tensor holds infinity or no number, perhaps only in the type it was to be kept in.
+    #[error("{}: tensor `{name}` holds values that are not finite in {dtype}", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The type.
+        dtype: String,
+    },
     /// A tensor is stored in a type that is not read.
     #[error("{}: tensor `{name}` has type {found}; F32, F16 and BF16 are read", path.display())]
     Type {
@@ -110,7 +120,7 @@ pub enum RunError {
     /// A value that the model does not take: the request's fault.
     #[error("{field}: {message}")]
     Invalid {
-        /// The field's name in [`TextToImage`](crate::TextToImage).
+        /// The field's name in [`Run`](crate::Run).
         field: &'static str,
         /// What would be right.
         message: String,
@@ -121,6 +131,12 @@ pub enum RunError {
         /// Where it was noticed.
         stage: &'static str,
     },
+    /// A saved run that cannot be gone on with.
+    #[error("the saved run cannot be used: {0}")]
+    State(String),
+    /// A part that is brought to the device for each use could not be.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A tensor could not be brought back from the device.
     #[error("cannot read a result from the device: {0}")]
     Device(String),

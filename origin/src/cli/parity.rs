@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use darkroom_origin::config::settings;
-use darkroom_sdxl::{DeviceKind, parity};
+use darkroom_sdxl::parity::{self, ParityOptions};
+use darkroom_sdxl::{DeviceKind, Precision};
 
 use super::Failure;
 
@@ -18,6 +19,9 @@ pub struct ParityArgs {
     /// What computes: auto, cpu or gpu
     #[arg(long, env = settings::DEVICE.name, default_value = settings::DEVICE.default)]
     device: DeviceKind,
+    /// Type of the numbers: f32, f16 or bf16
+    #[arg(long, default_value = "f32")]
+    dtype: Precision,
 }
 
 /// Prints a line for each stage; fails where any does not agree.
@@ -28,7 +32,11 @@ pub fn run(args: &ParityArgs) -> Result<(), Failure> {
             args.folder.display()
         )));
     }
-    let summary = parity::run(&args.folder, args.device, &mut io::stdout().lock())
+    let options = ParityOptions {
+        device: args.device,
+        precision: args.dtype,
+    };
+    let summary = parity::run(&args.folder, options, &mut io::stdout().lock())
         .with_context(|| format!("cannot compare with `{}`", args.folder.display()))?;
     if summary.failed > 0 {
         return Err(Failure::Run(anyhow!(

@@ -5,7 +5,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use darkroom_sdxl::{DeviceKind, LoadError, NUMERICS, Pipeline, RunError, TextToImage};
+use darkroom_sdxl::scheduler::Steps;
+use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, NUMERICS, Pipeline, Run, RunError};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -66,7 +67,11 @@ impl SdxlEngine {
         // Both read every weight; side by side they read it from the disk once.
         let (pipeline, revision) = std::thread::scope(|scope| {
             let digest = scope.spawn(|| revision(folder));
-            let pipeline = Pipeline::load(folder, device);
+            let options = LoadOptions {
+                device,
+                ..LoadOptions::default()
+            };
+            let pipeline = Pipeline::load(folder, options);
             let digest = digest
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -117,19 +122,19 @@ impl Engine for SdxlEngine {
         recipe: &Recipe,
         on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let run = TextToImage {
-            prompt: recipe.prompt.clone(),
+        let mut run = Run {
             negative_prompt: recipe.negative_prompt.clone(),
             width: recipe.width,
             height: recipe.height,
-            steps: recipe.steps,
-            guidance_scale: recipe.guidance_scale,
+            steps: Steps::Count(recipe.steps as usize),
             scheduler: recipe.scheduler.clone(),
             seed: recipe.seed,
+            ..self.pipeline.defaults().run(&recipe.prompt)
         };
-        let picture = self
+        run.guidance.scale = recipe.guidance_scale;
+        let pictures = self
             .pipeline
-            .text_to_image(&run, &mut |done| on_step(done.step, done.steps))
+            .run(&run, &mut |done| on_step(done.step, done.steps))
             .map_err(|error| match error {
                 RunError::Canceled => EngineError::Canceled,
                 RunError::Invalid { field, message } => EngineError::Invalid {
@@ -138,6 +143,8 @@ impl Engine for SdxlEngine {
                 },
                 other => EngineError::Failed(Box::new(other)),
             })?;
+        let picture = pictures.into_iter().next();
+        let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
         Ok(Picture {
             width: picture.width,
             height: picture.height,

@@ -5,6 +5,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 use crate::LoadError;
+use crate::lora::LowRank;
 use crate::weights::Weights;
 
 /// What a convolution looks like; a 3×3 one of stride 1 that keeps the size unless told.
@@ -54,6 +55,7 @@ pub struct Conv2d {
     /// `[output]`
     bias: Tensor<1>,
     options: ConvOptions<2>,
+    adapters: Vec<LowRank>,
 }
 
 impl Conv2d {
@@ -75,17 +77,22 @@ impl Conv2d {
             weight: weights.tensor("weight", [output, input, kernel, kernel])?,
             bias: weights.tensor("bias", [output])?,
             options,
+            adapters: weights.adapters(),
         })
     }
 
     /// `[batch, input, height, width]` to `[batch, output, height′, width′]`.
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        conv2d(
-            x,
-            self.weight.clone(),
-            Some(self.bias.clone()),
-            self.options.clone(),
-        )
+        let (weight, bias) = (self.weight.clone(), Some(self.bias.clone()));
+        if self.adapters.is_empty() {
+            return conv2d(x, weight, bias, self.options.clone());
+        }
+        let y = conv2d(x.clone(), weight, bias, self.options.clone());
+        self.adapters.iter().fold(y, |y, adapter| {
+            let low = conv2d(x.clone(), adapter.down.clone(), None, self.options.clone());
+            let pointwise = ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
+            y + conv2d(low, adapter.up.clone(), None, pointwise).mul_scalar(adapter.scale)
+        })
     }
 }

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::linear;
 
 use crate::LoadError;
+use crate::lora::LowRank;
 use crate::weights::Weights;
 
 /// `y = x Wᵀ + b`.
@@ -13,6 +14,17 @@ pub struct Linear {
     weight: Tensor<2>,
     /// `[output]`
     bias: Option<Tensor<1>>,
+    adapters: Vec<Adapter>,
+}
+
+/// A LoRA's addition.
+#[derive(Debug)]
+struct Adapter {
+    /// `[input, rank]`
+    down: Tensor<2>,
+    /// `[rank, output]`
+    up: Tensor<2>,
+    scale: f64,
 }
 
 impl Linear {
@@ -35,15 +47,32 @@ impl Linear {
         input: usize,
         output: usize,
     ) -> Result<Self, LoadError> {
+        let adapter = |LowRank { down, up, scale }: LowRank| {
+            let rank = down.dims()[0];
+            Adapter {
+                down: down.reshape([rank, input]).transpose(),
+                up: up.reshape([output, rank]).transpose(),
+                scale,
+            }
+        };
         Ok(Self {
             weight: weights.tensor("weight", [output, input])?.transpose(),
             bias: None,
+            adapters: weights.adapters().into_iter().map(adapter).collect(),
         })
     }
 
     /// `[…, input]` to `[…, output]`.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(x, self.weight.clone(), self.bias.clone())
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        if self.adapters.is_empty() {
+            return linear(x, weight, bias);
+        }
+        let y = linear(x.clone(), weight, bias);
+        self.adapters.iter().fold(y, |y, adapter| {
+            let low = linear(x.clone(), adapter.down.clone(), None);
+            y + linear(low, adapter.up.clone(), None).mul_scalar(adapter.scale)
+        })
     }
 }

@@ -1,7 +1,8 @@
-//! `torch.nn.LayerNorm` and `torch.nn.GroupNorm`.
+//! `torch.nn.LayerNorm` and `torch.nn.GroupNorm`, in f32 whatever type their inputs have: the sum
+//! of many squares is what 16 bits are worst at.
 
 use burn::tensor::module::layer_norm;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 use crate::LoadError;
 use crate::weights::Weights;
@@ -21,8 +22,8 @@ impl LayerNorm {
     /// What [`Weights::tensor`] says of either.
     pub fn load(weights: &Weights<'_>, width: usize, eps: f64) -> Result<Self, LoadError> {
         Ok(Self {
-            weight: weights.tensor("weight", [width])?,
-            bias: weights.tensor("bias", [width])?,
+            weight: weights.tensor("weight", [width])?.cast(DType::F32),
+            bias: weights.tensor("bias", [width])?.cast(DType::F32),
             eps,
         })
     }
@@ -30,7 +31,8 @@ impl LayerNorm {
     /// `[…, width]`, shape kept.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.eps)
+        let (dtype, bias) = (x.dtype(), Some(self.bias.clone()));
+        layer_norm(x.cast(DType::F32), self.weight.clone(), bias, self.eps).cast(dtype)
     }
 }
 
@@ -58,8 +60,14 @@ impl GroupNorm {
     ) -> Result<Self, LoadError> {
         let shape = [1, channels, 1, 1];
         Ok(Self {
-            weight: weights.tensor("weight", [channels])?.reshape(shape),
-            bias: weights.tensor("bias", [channels])?.reshape(shape),
+            weight: weights
+                .tensor("weight", [channels])?
+                .cast(DType::F32)
+                .reshape(shape),
+            bias: weights
+                .tensor("bias", [channels])?
+                .cast(DType::F32)
+                .reshape(shape),
             groups,
             eps,
         })
@@ -69,7 +77,12 @@ impl GroupNorm {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
-        let groups = x.reshape([batch, self.groups, channels / self.groups * height * width]);
+        let dtype = x.dtype();
+        let groups = x.cast(DType::F32).reshape([
+            batch,
+            self.groups,
+            channels / self.groups * height * width,
+        ]);
         let centred = groups.clone() - groups.mean_dim(2);
         let variance = centred.clone().square().mean_dim(2);
         let deviation = variance.add_scalar(self.eps).sqrt();
@@ -80,7 +93,8 @@ impl GroupNorm {
             .reshape([1, self.groups, channels / self.groups])
             / deviation;
         let scale = scale.reshape([batch, channels, 1, 1]);
-        centred.reshape([batch, channels, height, width]) * scale + self.bias.clone()
+        let normed = centred.reshape([batch, channels, height, width]) * scale + self.bias.clone();
+        normed.cast(dtype)
     }
 
     /// [`GroupNorm::forward`], then `SiLU`.

@@ -1,18 +1,16 @@
 //! `cases.json` and `reference.safetensors`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::CaseError;
 use crate::LoadError;
-use crate::weights::{read_json, to_f32};
+use crate::weights::{SafetensorsFile, read_json, to_f32};
 
 /// One entry of `cases.json`.
 #[derive(Deserialize)]
@@ -53,35 +51,27 @@ struct Cases {
 pub(super) struct Fixtures {
     folder: PathBuf,
     cases: Vec<Case>,
-    reference: PathBuf,
-    map: Mmap,
+    reference: SafetensorsFile,
 }
 
 impl Fixtures {
     pub(super) fn open(folder: &Path) -> Result<Self, LoadError> {
         let Cases { cases } = read_json(&folder.join("cases.json"))?;
-        let reference = folder.join("reference.safetensors");
-        let read = |source| LoadError::Read {
-            path: reference.clone(),
-            source,
-        };
-        let file = File::open(&reference).map_err(read)?;
-        #[expect(
-            unsafe_code,
-            reason = "a reference is not changed while it is being read"
-        )]
-        // SAFETY: undefined only if another process truncates the file meanwhile.
-        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
         Ok(Self {
             folder: folder.to_owned(),
             cases,
-            reference,
-            map,
+            reference: SafetensorsFile::open(&folder.join("reference.safetensors"))?,
         })
     }
 
     pub(super) fn cases(&self) -> &[Case] {
         &self.cases
+    }
+
+    /// The case of that name.
+    pub(super) fn case(&self, name: &str) -> Result<&Case, CaseError> {
+        let found = self.cases.iter().find(|case| case.name == name);
+        found.ok_or_else(|| CaseError::Form(format!("case `{name}` is missing")))
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -95,26 +85,21 @@ impl Fixtures {
         part: &str,
     ) -> Result<(Vec<f32>, Vec<usize>), CaseError> {
         let missing = || CaseError::Form(format!("tensor `{}.{part}` is missing", case.name));
-        let tensors =
-            SafeTensors::deserialize(&self.map).map_err(|source| LoadError::Safetensors {
-                path: self.reference.clone(),
-                source,
-            })?;
-        let view = tensors
-            .tensor(&format!("{}.{part}", case.name))
-            .map_err(|_| missing())?;
-        let values = match view.dtype() {
+        let entry = self.reference.entry(&format!("{}.{part}", case.name));
+        let entry = entry.ok_or_else(missing)?;
+        let bytes = self.reference.bytes(entry);
+        let values = match entry.dtype {
             Dtype::I64 => {
-                let (chunks, _) = view.data().as_chunks::<8>();
+                let (chunks, _) = bytes.as_chunks::<8>();
                 chunks
                     .iter()
                     .map(|chunk| i64::from_le_bytes(*chunk) as f32)
                     .collect()
             }
-            Dtype::U8 => view.data().iter().map(|byte| f32::from(*byte)).collect(),
-            dtype => to_f32(dtype, view.data()).ok_or_else(missing)?,
+            Dtype::U8 => bytes.iter().map(|byte| f32::from(*byte)).collect(),
+            dtype => to_f32(dtype, &bytes).ok_or_else(missing)?,
         };
-        Ok((values, view.shape().to_vec()))
+        Ok((values, entry.shape.clone()))
     }
 
     /// A part as a tensor on the device.
@@ -128,7 +113,18 @@ impl Fixtures {
         let shape: [usize; D] = shape.try_into().map_err(|shape| {
             CaseError::Form(format!("`{}.{part}` has shape {shape:?}", case.name))
         })?;
-        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+        let data = TensorData::new(values, shape);
+        Ok(Tensor::from_data(data, (device, DType::F32)))
+    }
+
+    /// A part of bytes, with its shape.
+    pub(super) fn bytes(
+        &self,
+        case: &Case,
+        part: &str,
+    ) -> Result<(Vec<u8>, Vec<usize>), CaseError> {
+        let (values, shape) = self.values(case, part)?;
+        Ok((values.iter().map(|value| *value as u8).collect(), shape))
     }
 
     /// A part of token ids, row by row.

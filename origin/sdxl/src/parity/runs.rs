@@ -2,31 +2,43 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::compare::{Comparison, RUN, STAGE};
-use super::fixtures::{Case, Fixtures};
+use super::compare::{Comparison, Measure, RUN, STAGE, turned};
+use super::fixtures::Case;
 use super::schedulers::{self, row};
 use super::text::{number, prompts};
-use super::{CaseError, Outcome};
-use crate::denoise::{Guided, denoise};
-use crate::pipeline::{Pipeline, read};
-use crate::scheduler::{History, Plan, SchedulerClass};
-use crate::unet::Conditioning;
+use super::{CaseError, Outcome, Setup, loras};
+use crate::Precision;
+use crate::model::{ModelFiles, PartFiles, TextFiles};
+use crate::noise::{NoiseStream, normal};
+use crate::pipeline::{
+    Latents, Mask, Picture, Pipeline, Prepared, Resumed, Run, Sizes, Start, denoise, read,
+};
+use crate::scheduler::{Schedule, Steps};
+use crate::text::Prompts;
+use crate::weights::read_json;
 
-/// Arguments of the pipeline that are understood here.
-const ARGUMENTS: [&str; 18] = [
+/// Arguments of the pipelines that are understood here.
+const ARGUMENTS: [&str; 26] = [
     "prompt",
     "prompt_2",
     "negative_prompt",
     "negative_prompt_2",
+    "syntax",
     "clip_skip",
     "num_images_per_prompt",
     "num_inference_steps",
+    "timesteps",
+    "sigmas",
+    "eta",
     "guidance_scale",
     "guidance_rescale",
+    "denoising_start",
     "denoising_end",
+    "strength",
     "height",
     "width",
     "original_size",
@@ -35,177 +47,362 @@ const ARGUMENTS: [&str; 18] = [
     "negative_original_size",
     "negative_crops_coords_top_left",
     "negative_target_size",
+    "aesthetic_score",
+    "negative_aesthetic_score",
 ];
 
-pub(super) fn check(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
-    let plan = match plan(case)? {
-        Ok(plan) => plan,
-        Err(reason) => return Ok(Outcome::Skipped(reason)),
-    };
-    let pipeline = Pipeline::load_on(&fixtures.path("pipeline"), device)?;
-    let guided = guided(&pipeline, case)?;
-    let reference: Tensor<5> = fixtures.tensor(case, "step_latents", device)?;
-    let unit: Tensor<4> = fixtures.tensor(case, "latents", device)?;
-    let start = unit.mul_scalar(plan.init_noise_sigma);
-
-    let tape = tape(fixtures, case, &plan, device)?;
-
-    let mut parts = steps(&guided, &plan, start.clone(), &tape, &reference)?;
-    let last = read(row(&reference, plan.steps.len() - 1))?;
-    let tolerance = run_tolerance(case, &last)?;
-    let mut fresh = tape.iter().cloned();
-    let latents = denoise(
-        &guided,
-        &plan,
-        start,
-        &mut || {
-            fresh
-                .next()
-                .expect("the tape is as long as the plan wants it")
-        },
-        &mut |_, _| ControlFlow::Continue(()),
-    )?;
-    parts.push(Comparison::new(
-        "latents",
-        &read(latents.clone())?,
-        &last,
-        tolerance,
-    ));
-    let (image, _) = fixtures.values(case, "image")?;
-    let pixels = read(pipeline.decode_unit(latents))?;
-    parts.push(Comparison::new("image", &pixels, &image, tolerance));
-    Ok(Outcome::Compared(parts))
-}
-
-/// The plan of a run this version can do, or why it cannot.
-fn plan(case: &Case) -> Result<Result<Plan, String>, CaseError> {
-    let pipeline: String = case.argument("pipeline")?;
-    if pipeline != "StableDiffusionXLPipeline" {
-        return Ok(Err(format!("{pipeline} is not known")));
-    }
-    let files: Map<String, Value> = case.argument("files")?;
-    if files.contains_key("lora") {
-        return Ok(Err("LoRA is not known".to_owned()));
-    }
-    let class: String = case.argument("scheduler")?;
-    let Some(class) = SchedulerClass::parse(&class) else {
-        return Ok(Err(format!("{class} is not known")));
-    };
+pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let arguments: Map<String, Value> = case.argument("args")?;
     let unknown = arguments
         .keys()
         .find(|name| !ARGUMENTS.contains(&name.as_str()));
     if let Some(name) = unknown {
-        return Ok(Err(format!("argument `{name}` is not known")));
+        return Ok(Outcome::Skipped(format!("argument `{name}` is not known")));
     }
-    let steps = number(&arguments, "num_inference_steps").unwrap_or(50.0) as usize;
-    let mut plan = match schedulers::plan(case, "scheduler_config", class, steps)? {
-        Ok(plan) => plan,
-        Err(reason) => return Ok(Err(reason)),
+    let class: String = case.argument("scheduler")?;
+    let steps = steps(&arguments)?;
+    let config = case.argument("scheduler_config")?;
+    let schedule = match schedulers::schedule(&class, &config, &steps) {
+        Ok(schedule) => schedule,
+        Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
-    if let Some(end) = number(&arguments, "denoising_end") {
-        let config: Map<String, Value> = case.argument("scheduler_config")?;
-        let trained = number(&config, "num_train_timesteps").unwrap_or(1000.0);
-        let cutoff = (trained - end * trained).round_ties_even();
-        plan.steps.retain(|step| step.timestep >= cutoff);
-    }
-    Ok(Ok(plan))
-}
-
-/// The run's conditioning, out of the pipeline's keyword arguments.
-fn guided<'a>(pipeline: &'a Pipeline, case: &Case) -> Result<Guided<'a>, CaseError> {
-    let arguments: Map<String, Value> = case.argument("args")?;
-    let (positive, negative) = pipeline.prompts().encode(&prompts(&arguments)?)?;
-    let batch = positive.context.dims()[0];
-    let size = |name: &str| -> Result<Option<[f32; 2]>, CaseError> {
-        arguments
-            .get(name)
-            .map(|value| serde_json::from_value(value.clone()))
-            .transpose()
-            .map_err(|error| CaseError::Form(format!("{name}: {error}")))
-    };
-    let side = |name| number(&arguments, name).map(|pixels| pixels as f32);
-    let (Some(height), Some(width)) = (side("height"), side("width")) else {
-        return Err(CaseError::Form("height or width is missing".to_owned()));
-    };
-    let ids = [
-        size("original_size")?.unwrap_or([height, width]),
-        size("crops_coords_top_left")?.unwrap_or_default(),
-        size("target_size")?.unwrap_or([height, width]),
-    ]
-    .concat();
-    // diffusers takes the negative sizes only where both are given.
-    let negative_ids = match (
-        size("negative_original_size")?,
-        size("negative_target_size")?,
-    ) {
-        (Some(original), Some(target)) => {
-            let crops = size("negative_crops_coords_top_left")?.unwrap_or_default();
-            [original, crops, target].concat()
+    let files: Map<String, Value> = case.argument("files")?;
+    let pipeline = setup.pipeline(model_files(setup, &files)?)?;
+    let mut run = run(setup, case, &pipeline, &arguments)?;
+    run.steps = steps;
+    let prompts = prompts(&arguments)?;
+    let mut parts = Vec::new();
+    if let Some(names) = files.get("lora") {
+        let weight = number(&files, "lora_scale").unwrap_or(1.0);
+        let names: Vec<String> = value(names, "files.lora")?;
+        for lora in loras::open(setup, &pipeline, &names)? {
+            run.loras = vec![(lora, weight)];
+            parts.extend(compare(setup, case, &pipeline, &run, &prompts, &schedule)?);
         }
-        _ => ids.clone(),
-    };
-    let condition = |text: crate::text::PromptEmbeddings, ids: Vec<f32>| Conditioning {
-        context: text.context,
-        pooled: text.pooled,
-        time_ids: vec![ids; batch],
-    };
-    Ok(Guided::new(
-        pipeline.unet(),
-        condition(positive, ids),
-        &condition(negative, negative_ids),
-        number(&arguments, "guidance_scale").unwrap_or(5.0),
-        number(&arguments, "guidance_rescale").unwrap_or(0.0),
-    ))
+    } else {
+        parts = compare(setup, case, &pipeline, &run, &prompts, &schedule)?;
+    }
+    Ok(Outcome::Compared(parts))
 }
 
-/// The noise the reference drew, a tensor for each step that wants one.
-fn tape(
-    fixtures: &Fixtures,
+fn value<T: DeserializeOwned>(value: &Value, name: &str) -> Result<T, CaseError> {
+    serde_json::from_value(value.clone())
+        .map_err(|error| CaseError::Form(format!("{name}: {error}")))
+}
+
+fn optional<T: DeserializeOwned>(
+    arguments: &Map<String, Value>,
+    name: &str,
+) -> Result<Option<T>, CaseError> {
+    let given = arguments.get(name).filter(|value| !value.is_null());
+    given.map(|given| value(given, name)).transpose()
+}
+
+fn steps(arguments: &Map<String, Value>) -> Result<Steps, CaseError> {
+    if let Some(timesteps) = optional(arguments, "timesteps")? {
+        return Ok(Steps::Timesteps(timesteps));
+    }
+    if let Some(sigmas) = optional(arguments, "sigmas")? {
+        return Ok(Steps::Sigmas(sigmas));
+    }
+    let count = number(arguments, "num_inference_steps").unwrap_or(50.0);
+    Ok(Steps::Count(count as usize))
+}
+
+/// `all` names a whole model, other names parts that are used instead, or alone.
+fn model_files(setup: &Setup, files: &Map<String, Value>) -> Result<ModelFiles, CaseError> {
+    let path = |name: &str| {
+        let path = files.get(name).and_then(Value::as_str);
+        path.map(|path| setup.fixtures.path(path))
+    };
+    let needed =
+        |name: &str| path(name).ok_or_else(|| CaseError::Form(format!("files.{name} is missing")));
+    if let Some(all) = path("all") {
+        let mut model = ModelFiles::open(&all, path("config").as_deref())?;
+        if let Some(unet) = path("unet") {
+            model.replace_unet(&unet)?;
+        }
+        if let Some(vae) = path("vae") {
+            model.replace_vae(&vae)?;
+        }
+        return Ok(model);
+    }
+    let mut text = Vec::new();
+    for (encoder, tokenizer) in [
+        ("text_encoder", "tokenizer"),
+        ("text_encoder_2", "tokenizer_2"),
+    ] {
+        if let Some(encoder) = path(encoder) {
+            text.push(TextFiles::folders(&encoder, &needed(tokenizer)?)?);
+        }
+    }
+    let unet = needed("unet")?;
+    // The model whose UNet it is says how it is used.
+    let model = unet.parent().unwrap_or(&unet);
+    Ok(ModelFiles {
+        index: read_json(&model.join("model_index.json"))?,
+        text,
+        unet: PartFiles::folder(&unet)?,
+        vae: PartFiles::folder(&needed("vae")?)?,
+        scheduler: read_json(&model.join("scheduler").join("scheduler_config.json"))?,
+        defaults: None,
+    })
+}
+
+/// What a pipeline of diffusers was called with.
+fn run(
+    setup: &Setup,
     case: &Case,
-    plan: &Plan,
-    device: &Device,
-) -> Result<Vec<Tensor<4>>, CaseError> {
-    let wanted = plan.steps.iter().filter(|step| step.wants_noise()).count();
-    (0..wanted)
-        .map(|i| fixtures.tensor(case, &format!("noise_{i}"), device))
-        .collect()
+    pipeline: &Pipeline,
+    arguments: &Map<String, Value>,
+) -> Result<Run, CaseError> {
+    let defaults = pipeline.defaults();
+    let mut run = defaults.run("");
+    let (start, size) = start(setup, case, arguments)?;
+    let side = |name, found| number(arguments, name).map_or(found, |pixels| pixels as u32);
+    (run.height, run.width) = (side("height", size[0]), side("width", size[1]));
+    run.start = start;
+    run.guidance.scale = number(arguments, "guidance_scale").unwrap_or(5.0);
+    run.guidance.rescale = number(arguments, "guidance_rescale").unwrap_or(0.0);
+    run.denoising_start = number(arguments, "denoising_start");
+    run.denoising_end = number(arguments, "denoising_end");
+    run.eta = number(arguments, "eta");
+    let usual = Sizes::default();
+    run.sizes = Sizes {
+        original_size: optional(arguments, "original_size")?,
+        crops_coords_top_left: optional(arguments, "crops_coords_top_left")?.unwrap_or_default(),
+        target_size: optional(arguments, "target_size")?,
+        negative_original_size: optional(arguments, "negative_original_size")?,
+        negative_crops_coords_top_left: optional(arguments, "negative_crops_coords_top_left")?
+            .unwrap_or_default(),
+        negative_target_size: optional(arguments, "negative_target_size")?,
+        aesthetic_score: number(arguments, "aesthetic_score").unwrap_or(usual.aesthetic_score),
+        negative_aesthetic_score: number(arguments, "negative_aesthetic_score")
+            .unwrap_or(usual.negative_aesthetic_score),
+    };
+    Ok(run)
+}
+
+/// What a run begins with, and its `[height, width]`.
+fn start(
+    setup: &Setup,
+    case: &Case,
+    arguments: &Map<String, Value>,
+) -> Result<(Start, [u32; 2]), CaseError> {
+    let fixtures = &setup.fixtures;
+    if case.has("input_latents") {
+        let (values, shape) = fixtures.values(case, "input_latents")?;
+        let shape: [usize; 4] = shape
+            .try_into()
+            .map_err(|shape| CaseError::Form(format!("input_latents has shape {shape:?}")))?;
+        // Every reference VAE has four levels.
+        let size = [8 * shape[2] as u32, 8 * shape[3] as u32];
+        return Ok((Start::Latents(Latents { shape, values }), size));
+    }
+    if !case.has("input_image") {
+        return Ok((Start::Noise, [0, 0]));
+    }
+    let (rgb, shape) = fixtures.bytes(case, "input_image")?;
+    let [height, width] = [shape[0] as u32, shape[1] as u32];
+    let image = Picture { width, height, rgb };
+    let pipeline: String = case.argument("pipeline")?;
+    let inpaints = pipeline == "StableDiffusionXLInpaintPipeline";
+    // Two pipelines, two defaults.
+    let usual = if inpaints { 0.9999 } else { 0.3 };
+    let strength = number(arguments, "strength").unwrap_or(usual);
+    let start = if inpaints {
+        let (values, _) = fixtures.bytes(case, "mask")?;
+        let mask = Mask {
+            width,
+            height,
+            values,
+        };
+        Start::Inpaint {
+            image,
+            mask,
+            strength,
+        }
+    } else {
+        Start::Image { image, strength }
+    };
+    Ok((start, [height, width]))
+}
+
+fn compare(
+    setup: &Setup,
+    case: &Case,
+    pipeline: &Pipeline,
+    run: &Run,
+    prompts: &Prompts,
+    schedule: &Schedule,
+) -> Result<Vec<Comparison>, CaseError> {
+    let reference: Tensor<5> = setup.fixtures.tensor(case, "step_latents", &setup.device)?;
+    let prepare = || -> Result<Prepared<'_>, CaseError> {
+        Ok(pipeline.prepare(run, prompts, schedule, tape(setup, case)?)?)
+    };
+    let count = prepare()?.plan.steps.len();
+    if reference.dims()[0] != count {
+        let message = format!(
+            "{} steps in the reference, {count} here",
+            reference.dims()[0]
+        );
+        return Err(CaseError::Form(message));
+    }
+    let mut parts = steps_by_themselves(setup, &prepare, &reference)?;
+
+    let last = read(row(&reference, count - 1))?;
+    let free = |nudge: Nudge| -> Result<Tensor<4>, CaseError> {
+        let mut prepared = prepare()?;
+        let mut now = Resumed::new(nudge.apply(prepared.latents.clone()));
+        let go_on = &mut |_, _: &_, _: &_| ControlFlow::Continue(());
+        denoise(&mut prepared, 0, &mut now, go_on)?;
+        Ok(now.latents)
+    };
+    let latents = free(Nudge::None)?;
+    let ours = read(latents.clone())?;
+    let measure = match setup.options.precision {
+        Precision::F32 => {
+            let drift = match case.argument("drift_after_1e6_nudge")? {
+                Some(drift) => drift,
+                None => drifted(&ours, &free, [1e-6, -1e-6].map(Nudge::Scale), difference)?,
+            };
+            let largest = difference(&last, &vec![0.0; last.len()]);
+            Measure::Relative(RUN.max(3.0 * drift / largest))
+        }
+        precision => {
+            let drift = drifted(&ours, &free, roundings(precision), turned)?;
+            steadier(STAGE.of(precision), drift)
+        }
+    };
+    parts.push(Comparison::new("latents", &ours, &last, measure));
+    let (image, _) = setup.fixtures.values(case, "image")?;
+    let pixels = read(pipeline.decode_unit(latents)?)?;
+    parts.push(Comparison::new("image", &pixels, &image, measure));
+    Ok(parts)
+}
+
+/// What is done to a run's latents to see how far it moves what is made of them.
+#[derive(Clone, Copy)]
+enum Nudge {
+    None,
+    /// All of them are scaled by 1 and this.
+    Scale(f64),
+    /// Each is off by about this share of it, one way or the other, as a rounded number is; every
+    /// number of the draw another way.
+    Round(f64, u32),
+}
+
+impl Nudge {
+    fn apply(self, latents: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::None => latents,
+            Self::Scale(share) => latents.mul_scalar(1.0 + share),
+            Self::Round(share, draw) => {
+                let shape = latents.dims();
+                let off = normal(0, draw, shape.iter().product());
+                let off = TensorData::new(off, shape);
+                let off = Tensor::<4>::from_data(off, (&latents.device(), DType::F32));
+                latents.clone() + latents * off.mul_scalar(share)
+            }
+        }
+    }
+}
+
+/// Two ways of being rounded to 16 bits: off by a quarter of the last bit in the mean.
+fn roundings(precision: Precision) -> [Nudge; 2] {
+    let share = match precision {
+        Precision::F32 => 0.0,
+        Precision::F16 => 1.0 / 4096.0,
+        Precision::Bf16 => 1.0 / 512.0,
+    };
+    [Nudge::Round(share, 0), Nudge::Round(share, 1)]
+}
+
+/// How far nudges of a run's start move its end.
+fn drifted(
+    end: &[f32],
+    free: &dyn Fn(Nudge) -> Result<Tensor<4>, CaseError>,
+    nudges: [Nudge; 2],
+    distance: fn(&[f32], &[f32]) -> f64,
+) -> Result<f64, CaseError> {
+    let mut most = 0.0_f64;
+    for nudge in nudges {
+        most = most.max(distance(end, &read(free(nudge)?)?));
+    }
+    Ok(most)
+}
+
+/// A cosine that no engine with 16 bits can be held closer to: one whose start is rounded to them
+/// ends that far from where it would have.
+fn steadier(measure: Measure, drift: f64) -> Measure {
+    match measure {
+        Measure::Cosine(least) => Measure::Cosine(least.min(1.0 - 3.0 * drift)),
+        Measure::Relative(_) => measure,
+    }
+}
+
+/// The largest difference of two rows of numbers.
+fn difference(a: &[f32], b: &[f32]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs()));
+    differences.fold(0.0, f64::max)
+}
+
+/// The noise that the reference drew, in its order; where a run begins with noise alone that is
+/// called `latents`.
+fn tape(setup: &Setup, case: &Case) -> Result<NoiseStream, CaseError> {
+    let drawn = (0..)
+        .map(|i| format!("noise_{i}"))
+        .take_while(|name| case.has(name));
+    let names = Some("latents".to_owned()).into_iter().chain(drawn);
+    let tensors = names
+        .filter(|name| case.has(name))
+        .map(|name| setup.fixtures.tensor(case, &name, &setup.device))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(NoiseStream::Tape(tensors.into_iter()))
 }
 
 /// Every step, begun from the reference's latents of the step before.
-fn steps(
-    guided: &Guided<'_>,
-    plan: &Plan,
-    start: Tensor<4>,
-    tape: &[Tensor<4>],
+fn steps_by_themselves<'a>(
+    setup: &Setup,
+    prepare: &dyn Fn() -> Result<Prepared<'a>, CaseError>,
     reference: &Tensor<5>,
 ) -> Result<Vec<Comparison>, CaseError> {
-    let mut history = History::default();
-    let mut latents = start;
-    let mut tape = tape.iter().cloned();
-    let mut all = Vec::new();
-    for (i, step) in plan.steps.iter().enumerate() {
-        let output = guided.predict(step, &latents);
-        let fresh = step.wants_noise().then(|| tape.next()).flatten();
-        let ours = read(step.apply(output, latents, fresh, &mut history))?;
-        latents = row(reference, i);
-        let name = format!("step {}", i + 1);
-        all.push(Comparison::new(
-            &name,
-            &ours,
-            &read(latents.clone())?,
-            STAGE,
+    let ours = guided_by(reference, prepare()?, Nudge::None)?;
+    let precision = setup.options.precision;
+    let mut nudged = Vec::new();
+    if precision != Precision::F32 {
+        for nudge in roundings(precision) {
+            nudged.push(guided_by(reference, prepare()?, nudge)?);
+        }
+    }
+    let mut parts = Vec::new();
+    for (i, ours) in ours.iter().enumerate() {
+        let drifts = nudged.iter().map(|nudged| turned(ours, &nudged[i]));
+        let measure = steadier(STAGE.of(precision), drifts.fold(0.0, f64::max));
+        let theirs = read(row(reference, i))?;
+        parts.push(Comparison::new(
+            &format!("step {}", i + 1),
+            ours,
+            &theirs,
+            measure,
         ));
     }
-    Ok(all)
+    Ok(parts)
 }
 
-fn run_tolerance(case: &Case, last: &[f32]) -> Result<f64, CaseError> {
-    let drift: f64 = case.argument("drift_after_1e6_nudge")?;
-    let largest = last.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
-    Ok(RUN.max(3.0 * drift / f64::from(largest)))
+/// What each step makes of the reference's latents of the step before, nudged.
+fn guided_by(
+    reference: &Tensor<5>,
+    mut prepared: Prepared<'_>,
+    nudge: Nudge,
+) -> Result<Vec<Vec<f32>>, CaseError> {
+    let mut now = Resumed::new(prepared.latents.clone());
+    let mut ends = Vec::new();
+    for i in 0..prepared.plan.steps.len() {
+        now.latents = nudge.apply(now.latents);
+        prepared.step(i, &mut now);
+        ends.push(read(now.latents)?);
+        now.latents = row(reference, i);
+    }
+    Ok(ends)
 }

@@ -1,26 +1,31 @@
 //! Schedulers: timesteps, noise levels, every step from given answers.
 
 use burn::tensor::{Device, Tensor};
+use serde_json::{Map, Value};
 
 use super::compare::{Comparison, STAGE};
 use super::fixtures::{Case, Fixtures};
-use super::{CaseError, Outcome};
+use super::{CaseError, Outcome, Setup};
 use crate::pipeline::read;
-use crate::scheduler::{History, Plan, SchedulerClass, SchedulerConfig};
+use crate::scheduler::{History, Plan, Schedule, SchedulerClass, StepOptions, Steps};
 
-pub(super) fn check(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
+pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
+    let (fixtures, device) = (&setup.fixtures, &setup.device);
     let class: String = case.argument("cls")?;
-    let Some(class) = SchedulerClass::parse(&class) else {
-        return Ok(Outcome::Skipped(format!("{class} is not known")));
+    let steps = match (
+        case.argument::<Option<Vec<f64>>>("timesteps")?,
+        case.argument::<Option<Vec<f64>>>("sigmas")?,
+    ) {
+        (Some(timesteps), _) => Steps::Timesteps(timesteps),
+        (_, Some(sigmas)) => Steps::Sigmas(sigmas),
+        _ => Steps::Count(case.argument("steps")?),
     };
-    let plan = match plan(case, "config", class, case.argument("steps")?)? {
-        Ok(plan) => plan,
+    let schedule = match schedule(&class, &case.argument("config")?, &steps) {
+        Ok(schedule) => schedule,
         Err(reason) => return Ok(Outcome::Skipped(reason)),
     };
+    let eta = case.argument("eta")?;
+    let plan = schedule.plan(0, StepOptions { eta });
     let mut parts = vec![levels(fixtures, case, &plan)?];
     if case.has("sigmas") {
         let (reference, _) = fixtures.values(case, "sigmas")?;
@@ -37,25 +42,25 @@ pub(super) fn check(
         &[init as f32],
         STAGE,
     ));
-    parts.extend(steps(fixtures, case, &plan, device)?);
+    parts.extend(steps_of(fixtures, case, &plan, device)?);
     parts.push(added_noise(fixtures, case, &plan, device)?);
     Ok(Outcome::Compared(parts))
 }
 
-/// The plan for a case's scheduler, or why this version has none.
-pub(super) fn plan(
-    case: &Case,
-    argument: &str,
-    class: SchedulerClass,
-    steps: usize,
-) -> Result<Result<Plan, String>, CaseError> {
-    // An option or a value that is not known is a feature to come, not a disagreement.
-    let config: serde_json::Value = case.argument(argument)?;
-    let config: SchedulerConfig = match serde_json::from_value(config) {
-        Ok(config) => config,
-        Err(error) => return Ok(Err(error.to_string())),
+/// The schedule of a class as diffusers names it, or why this version has none.
+pub(super) fn schedule(
+    class: &str,
+    config: &Map<String, Value>,
+    steps: &Steps,
+) -> Result<Schedule, String> {
+    let Some(class) = SchedulerClass::parse(class) else {
+        return Err(format!("{class} is not known"));
     };
-    Ok(config.plan(class, steps).map_err(|error| error.to_string()))
+    // An option or a value that is not known is a feature to come, not a disagreement.
+    let schedule = class
+        .configure(config)
+        .and_then(|config| config.schedule(class, steps));
+    schedule.map_err(|error| error.to_string())
 }
 
 fn levels(fixtures: &Fixtures, case: &Case, plan: &Plan) -> Result<Comparison, CaseError> {
@@ -64,7 +69,7 @@ fn levels(fixtures: &Fixtures, case: &Case, plan: &Plan) -> Result<Comparison, C
     Ok(Comparison::new("timesteps", &ours, &reference, STAGE))
 }
 
-fn steps(
+fn steps_of(
     fixtures: &Fixtures,
     case: &Case,
     plan: &Plan,
@@ -85,7 +90,7 @@ fn steps(
             drawn += 1;
             row(tape, drawn - 1)
         });
-        sample = step.apply(row(&outputs, i), sample, fresh, &mut history);
+        sample = step.apply(&row(&outputs, i), sample, fresh, &mut history);
         samples.extend(read(sample.clone())?);
     }
     let mut parts = Vec::new();

@@ -1,64 +1,43 @@
 //! Text encoders, and prompts through both of them.
 
-use burn::tensor::Device;
 use serde_json::{Map, Value};
 
-use super::compare::{Comparison, STAGE};
-use super::fixtures::{Case, Fixtures};
-use super::{CaseError, Outcome};
-use crate::pipeline::{Pipeline, read};
-use crate::text::{Prompts, load_text_encoder};
+use super::fixtures::Case;
+use super::{CaseError, Outcome, Setup};
+use crate::model::ModelFiles;
+use crate::text::{ClipTextModel, PromptSyntax, Prompts};
 
-pub(super) fn check_encoder(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
+pub(super) fn check_encoder(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let folder: String = case.argument("folder")?;
-    let model = load_text_encoder(&fixtures.path(&folder), device)?;
-    let states = model.forward(&fixtures.ids(case, "ids")?);
+    let part = setup.network::<ClipTextModel>(&folder)?;
+    let states = part.network()?.forward(&setup.fixtures.ids(case, "ids")?);
     let from_end = |n: usize| states.layers[states.layers.len().saturating_sub(n)].clone();
-    let mut parts = Vec::new();
-    for (part, ours) in [
-        ("penultimate", from_end(2)),
-        ("skip_one_more", from_end(3)),
-        ("last_hidden_state", states.last.clone()),
-    ] {
-        let (reference, _) = fixtures.values(case, part)?;
-        parts.push(Comparison::new(part, &read(ours)?, &reference, STAGE));
-    }
+    let mut parts = vec![
+        setup.stage(case, "penultimate", from_end(2))?,
+        setup.stage(case, "skip_one_more", from_end(3))?,
+        setup.stage(case, "last_hidden_state", states.last.clone())?,
+    ];
     if case.has("text_embeds") {
-        let (reference, _) = fixtures.values(case, "text_embeds")?;
-        let ours = states
-            .text_embeds
-            .map(read)
-            .transpose()?
-            .unwrap_or_default();
-        parts.push(Comparison::new("text_embeds", &ours, &reference, STAGE));
+        let embeds = states.text_embeds.ok_or_else(|| {
+            CaseError::Form("the encoder has no projection to compare".to_owned())
+        })?;
+        parts.push(setup.stage(case, "text_embeds", embeds)?);
     }
     Ok(Outcome::Compared(parts))
 }
 
-pub(super) fn check_prompt(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
-    let pipeline = Pipeline::load_on(&fixtures.path("pipeline"), device)?;
+pub(super) fn check_prompt(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
+    let files = ModelFiles::open(&setup.fixtures.path("pipeline"), None)?;
+    let pipeline = setup.pipeline(files)?;
     let mut arguments: Map<String, Value> = case.argument("args")?;
     arguments.insert("prompt".to_owned(), case.argument::<Value>("prompt")?);
-    let (positive, negative) = pipeline.prompts().encode(&prompts(&arguments)?)?;
-    let mut parts = Vec::new();
-    for (part, ours) in [
-        ("prompt_embeds", read(positive.context)?),
-        ("negative_prompt_embeds", read(negative.context)?),
-        ("pooled", read(positive.pooled)?),
-        ("negative_pooled", read(negative.pooled)?),
-    ] {
-        let (reference, _) = fixtures.values(case, part)?;
-        parts.push(Comparison::new(part, &ours, &reference, STAGE));
-    }
-    Ok(Outcome::Compared(parts))
+    let (positive, negative) = pipeline.prompts().encode(&prompts(&arguments)?, &[])?;
+    Ok(Outcome::Compared(vec![
+        setup.stage(case, "prompt_embeds", positive.context)?,
+        setup.stage(case, "negative_prompt_embeds", negative.context)?,
+        setup.stage(case, "pooled", positive.pooled)?,
+        setup.stage(case, "negative_pooled", negative.pooled)?,
+    ]))
 }
 
 /// The texts among a diffusers pipeline's arguments, each picture of a prompt on its own.
@@ -71,6 +50,11 @@ pub(super) fn prompts(arguments: &Map<String, Value>) -> Result<Prompts, CaseErr
         prompt_2: texts(arguments, "prompt_2", count, images)?,
         negative_prompt: texts(arguments, "negative_prompt", count, images)?,
         negative_prompt_2: texts(arguments, "negative_prompt_2", count, images)?,
+        // As diffusers does it, unless the case says otherwise.
+        syntax: match arguments.get("syntax").and_then(Value::as_str) {
+            Some(syntax) => syntax.parse().map_err(CaseError::Form)?,
+            None => PromptSyntax::Truncated,
+        },
         clip_skip: number(arguments, "clip_skip").unwrap_or(0.0) as usize,
         prompt,
     })

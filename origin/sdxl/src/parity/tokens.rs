@@ -1,6 +1,6 @@
 //! Token ids, exactly.
 
-use super::compare::Comparison;
+use super::compare::{Comparison, Measure};
 use super::fixtures::{Case, Fixtures};
 use super::{CaseError, Outcome};
 use crate::RunError;
@@ -24,6 +24,6 @@ pub(super) fn check(fixtures: &Fixtures, case: &Case) -> Result<Outcome, CaseErr
             })?;
         ours.extend(ids.into_iter().map(|id| id as f32));
     }
-    let comparison = Comparison::new("ids", &ours, &reference, 0.0);
+    let comparison = Comparison::new("ids", &ours, &reference, Measure::Relative(0.0));
     Ok(Outcome::Compared(vec![comparison]))
 }

@@ -1,50 +1,54 @@
 //! The UNet, stage by stage.
 
-use burn::tensor::Device;
+use burn::tensor::Tensor;
 
-use super::compare::{Comparison, STAGE};
-use super::fixtures::{Case, Fixtures};
-use super::{CaseError, Outcome};
-use crate::pipeline::read;
+use super::fixtures::Case;
+use super::{CaseError, Outcome, Setup};
 use crate::unet::{Conditioning, Stages, UNet2DConditionModel};
 
-pub(super) fn check(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
+pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
+    let Setup {
+        fixtures,
+        device,
+        dtype,
+        ..
+    } = setup;
     let folder: Option<String> = case.argument("folder")?;
     let folder = folder.unwrap_or_else(|| folder_of(&case.name).to_owned());
-    let model = UNet2DConditionModel::load_folder(&fixtures.path(&folder), device)?;
+    let part = setup.network::<UNet2DConditionModel>(&folder)?;
     let (timesteps, _) = fixtures.values(case, "timestep")?;
     let (ids, shape) = fixtures.values(case, "time_ids")?;
     let width = shape.last().copied().unwrap_or(1).max(1);
+    let context: Tensor<3> = fixtures.tensor(case, "encoder_hidden_states", device)?;
+    let pooled: Tensor<2> = fixtures.tensor(case, "text_embeds", device)?;
     let conditioning = Conditioning {
-        context: fixtures.tensor(case, "encoder_hidden_states", device)?,
-        pooled: fixtures.tensor(case, "text_embeds", device)?,
+        context: context.cast(*dtype),
+        pooled: pooled.cast(*dtype),
         time_ids: ids.chunks(width).map(<[f32]>::to_vec).collect(),
+        guidance_scale: case.argument("guidance_scale")?,
     };
-    let sample = fixtures.tensor(case, "sample", device)?;
+    let sample: Tensor<4> = fixtures.tensor(case, "sample", device)?;
     let mut stages = Stages::default();
-    let out = model.forward_observed(sample, &timesteps, &conditioning, Some(&mut stages));
+    let model = part.network()?;
+    let out = model.forward_observed(
+        sample.cast(*dtype),
+        &timesteps,
+        &conditioning,
+        Some(&mut stages),
+    );
 
-    let mut ours = vec![("out".to_owned(), read(out)?)];
+    let mut parts = vec![setup.stage(case, "out", out)?];
     for (name, embedding) in [
         ("time_embedding", stages.time_embedding),
         ("add_embedding", stages.add_embedding),
     ] {
-        if let Some(embedding) = embedding {
-            ours.push((name.to_owned(), read(embedding)?));
+        if let Some(embedding) = embedding.filter(|_| case.has(name)) {
+            parts.push(setup.stage(case, name, embedding)?);
         }
     }
     for (name, block) in stages.blocks {
-        ours.push((name, read(block)?));
-    }
-    let mut parts = Vec::new();
-    for (part, ours) in ours {
-        if case.has(&part) {
-            let (reference, _) = fixtures.values(case, &part)?;
-            parts.push(Comparison::new(&part, &ours, &reference, STAGE));
+        if case.has(&name) {
+            parts.push(setup.stage(case, &name, block)?);
         }
     }
     Ok(Outcome::Compared(parts))

@@ -1,31 +1,24 @@
 //! The VAE, both ways.
 
-use burn::tensor::Device;
-
-use super::compare::{Comparison, STAGE};
-use super::fixtures::{Case, Fixtures};
-use super::{CaseError, Outcome};
-use crate::pipeline::read;
+use super::fixtures::Case;
+use super::{CaseError, Outcome, Setup};
 use crate::vae::AutoencoderKL;
 
-pub(super) fn check(
-    fixtures: &Fixtures,
-    case: &Case,
-    device: &Device,
-) -> Result<Outcome, CaseError> {
+pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let folder: Option<String> = case.argument("folder")?;
-    let folder = folder.as_deref().unwrap_or("pipeline/vae");
-    let model = AutoencoderKL::load_folder(&fixtures.path(folder), device)?;
-    let moments = model.encode(fixtures.tensor(case, "image", device)?);
-    let decoded = model.decode(fixtures.tensor(case, "latent", device)?);
-    let mut parts = Vec::new();
-    for (part, ours) in [
-        ("mean", moments.mean),
-        ("logvar", moments.logvar),
-        ("decoded", decoded),
-    ] {
-        let (reference, _) = fixtures.values(case, part)?;
-        parts.push(Comparison::new(part, &read(ours)?, &reference, STAGE));
-    }
-    Ok(Outcome::Compared(parts))
+    let part = setup.network::<AutoencoderKL>(folder.as_deref().unwrap_or("pipeline/vae"))?;
+    let model = part.network()?;
+    let input = |name| -> Result<_, CaseError> {
+        Ok(setup
+            .fixtures
+            .tensor(case, name, &setup.device)?
+            .cast(setup.dtype))
+    };
+    let moments = model.encode(input("image")?);
+    let decoded = model.decode(input("latent")?);
+    Ok(Outcome::Compared(vec![
+        setup.stage(case, "mean", moments.mean)?,
+        setup.stage(case, "logvar", moments.logvar)?,
+        setup.stage(case, "decoded", decoded)?,
+    ]))
 }

@@ -2,26 +2,6 @@
 
 use serde::Deserialize;
 
-use super::step::Plan;
-use super::{dpm_solver_multistep, euler};
-
-/// Which of diffusers' schedulers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum SchedulerClass {
-    /// Euler's method (Karras et al. 2022, algorithm 2 without churn).
-    EulerDiscreteScheduler,
-    /// DPM-Solver++ (Lu et al. 2022) of first and second order.
-    DPMSolverMultistepScheduler,
-}
-
-impl SchedulerClass {
-    /// Reads a class name as diffusers writes it.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
-    }
-}
-
 /// What the UNet predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +24,9 @@ pub enum BetaSchedule {
     Linear,
     /// Their square roots evenly: SDXL's.
     ScaledLinear,
+    /// By a squared cosine (Nichol and Dhariwal 2021).
+    #[serde(rename = "squaredcos_cap_v2")]
+    SquaredcosCapV2,
 }
 
 /// Which of the training's timesteps a run visits (Lin et al. 2023, table 2).
@@ -73,24 +56,67 @@ pub enum FinalSigmas {
 /// Variant of DPM-Solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum AlgorithmType {
-    /// The deterministic one.
+    /// Over the clean latents.
     #[default]
-    #[serde(rename = "dpmsolver++")]
+    #[serde(rename = "dpmsolver++", alias = "deis")]
     DpmSolverPlusPlus,
-    /// Noise is added at every step.
+    /// Over the noise (Lu et al. 2022, the first of their papers).
+    #[serde(rename = "dpmsolver")]
+    DpmSolver,
+    /// Over the clean latents, with noise added at every step.
     #[serde(rename = "sde-dpmsolver++")]
     SdeDpmSolverPlusPlus,
+    /// Over the noise, with more of it added at every step.
+    #[serde(rename = "sde-dpmsolver")]
+    SdeDpmSolver,
 }
 
-/// How DPM-Solver's second order looks at the step before.
+impl AlgorithmType {
+    /// Whether the solver works on the clean latents.
+    pub(super) fn predicts_x0(self) -> bool {
+        matches!(self, Self::DpmSolverPlusPlus | Self::SdeDpmSolverPlusPlus)
+    }
+}
+
+/// How a multistep solver looks at the steps before. diffusers takes each solver's names for the
+/// other's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SolverType {
-    /// By the midpoint.
+    /// DPM-Solver: by the midpoint.
     #[default]
+    #[serde(alias = "logrho")]
     Midpoint,
-    /// By Heun's method.
+    /// DPM-Solver: by Heun's method.
     Heun,
+    /// UniPC: its first choice of B(h).
+    Bh1,
+    /// UniPC: its second.
+    Bh2,
+}
+
+/// How much noise DDPM adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VarianceType {
+    /// The posterior's variance.
+    #[default]
+    FixedSmall,
+    /// The same, by way of its logarithm.
+    FixedSmallLog,
+    /// The step's own variance.
+    FixedLarge,
+}
+
+/// What timesteps mean to the UNet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestepType {
+    /// Places in the training's schedule.
+    #[default]
+    Discrete,
+    /// A quarter of the noise level's logarithm, for models that predict velocities.
+    Continuous,
 }
 
 /// A scheduler's options, with diffusers' names and defaults.
@@ -106,38 +132,68 @@ pub struct SchedulerConfig {
     pub beta_end: f64,
     /// How they grow.
     pub beta_schedule: BetaSchedule,
+    /// Every variance, instead of the three above.
+    pub trained_betas: Option<Vec<f64>>,
     /// What the UNet predicts.
     pub prediction_type: PredictionType,
     /// Which timesteps are visited.
     pub timestep_spacing: TimestepSpacing,
+    /// What timesteps mean.
+    pub timestep_type: TimestepType,
     /// Added to every timestep of the leading spacing.
     pub steps_offset: usize,
     /// Whether the last variance is raised until nothing of the signal is left.
     pub rescale_betas_zero_snr: bool,
     /// Noise levels spaced as Karras et al. do it.
     pub use_karras_sigmas: bool,
+    /// Noise levels spaced evenly by their logarithms.
+    pub use_exponential_sigmas: bool,
+    /// Noise levels spaced by a beta distribution (Lee et al. 2024).
+    pub use_beta_sigmas: bool,
+    /// Noise levels spaced evenly by λ (Lu et al. 2022).
+    pub use_lu_lambdas: bool,
+    /// The least level of the three spacings, where it is not the schedule's own.
+    pub sigma_min: Option<f64>,
+    /// The highest.
+    pub sigma_max: Option<f64>,
     /// The level after the last step.
     pub final_sigmas_type: FinalSigmas,
-    /// Order of DPM-Solver.
+    /// λ below which no timestep is visited.
+    pub lambda_min_clipped: f64,
+    /// Order of DPM-Solver and UniPC.
     pub solver_order: usize,
     /// Variant of DPM-Solver.
     pub algorithm_type: AlgorithmType,
-    /// Variant of its second order.
+    /// Variant of DPM-Solver's second order, and of UniPC.
     pub solver_type: SolverType,
-    /// Whether DPM-Solver ends with a step of first order when there are fewer than 15.
+    /// Whether the last steps are of lower order where there are few.
     pub lower_order_final: bool,
-    /// Whether it always does.
+    /// Whether the last step always is of first order.
     pub euler_at_final: bool,
-    pub(super) use_exponential_sigmas: bool,
-    pub(super) use_beta_sigmas: bool,
-    pub(super) use_lu_lambdas: bool,
+    /// Whether UniPC works on the clean latents.
+    pub predict_x0: bool,
+    /// Steps after which UniPC does not correct.
+    pub disable_corrector: Vec<usize>,
+    /// Whether DDIM ends at no noise, or at the training's least.
+    pub set_alpha_to_one: bool,
+    /// Whether the clean latents are cut off at [`clip_sample_range`](Self::clip_sample_range).
+    pub clip_sample: bool,
+    /// See [`clip_sample`](Self::clip_sample).
+    pub clip_sample_range: f64,
+    /// Whether they are scaled by a quantile of theirs instead (Saharia et al. 2022).
+    pub thresholding: bool,
+    /// Which quantile.
+    pub dynamic_thresholding_ratio: f64,
+    /// The most that it may be.
+    pub sample_max_value: f64,
+    /// How much noise DDPM adds.
+    pub variance_type: VarianceType,
+    /// Steps of the teacher of a consistency model.
+    pub original_inference_steps: usize,
+    /// How sharply a consistency model's boundary condition sets in.
+    pub timestep_scaling: f64,
     pub(super) use_flow_sigmas: bool,
-    pub(super) thresholding: bool,
-    pub(super) trained_betas: Option<Vec<f64>>,
-    pub(super) sigma_min: Option<f64>,
-    pub(super) sigma_max: Option<f64>,
     pub(super) interpolation_type: Option<String>,
-    pub(super) timestep_type: Option<String>,
 }
 
 impl Default for SchedulerConfig {
@@ -147,93 +203,38 @@ impl Default for SchedulerConfig {
             beta_start: 0.0001,
             beta_end: 0.02,
             beta_schedule: BetaSchedule::default(),
+            trained_betas: None,
             prediction_type: PredictionType::default(),
             timestep_spacing: TimestepSpacing::default(),
+            timestep_type: TimestepType::default(),
             steps_offset: 0,
             rescale_betas_zero_snr: false,
             use_karras_sigmas: false,
+            use_exponential_sigmas: false,
+            use_beta_sigmas: false,
+            use_lu_lambdas: false,
+            sigma_min: None,
+            sigma_max: None,
             final_sigmas_type: FinalSigmas::default(),
+            lambda_min_clipped: f64::NEG_INFINITY,
             solver_order: 2,
             algorithm_type: AlgorithmType::default(),
             solver_type: SolverType::default(),
             lower_order_final: true,
             euler_at_final: false,
-            use_exponential_sigmas: false,
-            use_beta_sigmas: false,
-            use_lu_lambdas: false,
-            use_flow_sigmas: false,
+            predict_x0: true,
+            disable_corrector: Vec::new(),
+            set_alpha_to_one: true,
+            clip_sample: false,
+            clip_sample_range: 1.0,
             thresholding: false,
-            trained_betas: None,
-            sigma_min: None,
-            sigma_max: None,
+            dynamic_thresholding_ratio: 0.995,
+            sample_max_value: 1.0,
+            variance_type: VarianceType::default(),
+            original_inference_steps: 50,
+            timestep_scaling: 10.0,
+            use_flow_sigmas: false,
             interpolation_type: None,
-            timestep_type: None,
-        }
-    }
-}
-
-/// A configuration or a number of steps that no plan can be made from.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SchedulerError {
-    /// An option that is not implemented.
-    #[error("{0} is not supported")]
-    Unsupported(String),
-    /// More steps than the training had, or none.
-    #[error("must be between 1 and {max}, not {found}")]
-    Steps {
-        /// The most that this schedule allows.
-        max: usize,
-        /// What was asked for.
-        found: usize,
-    },
-}
-
-impl SchedulerConfig {
-    /// Works a run of `steps` steps out.
-    ///
-    /// # Errors
-    /// [`SchedulerError`].
-    pub fn plan(&self, class: SchedulerClass, steps: usize) -> Result<Plan, SchedulerError> {
-        self.check(class)?;
-        // One less than the training's: some spacings divide by one more than the steps.
-        let max = self.num_train_timesteps.saturating_sub(1);
-        if steps == 0 || steps > max {
-            return Err(SchedulerError::Steps { max, found: steps });
-        }
-        Ok(match class {
-            SchedulerClass::EulerDiscreteScheduler => euler::plan(self, steps),
-            SchedulerClass::DPMSolverMultistepScheduler => dpm_solver_multistep::plan(self, steps),
-        })
-    }
-
-    fn check(&self, class: SchedulerClass) -> Result<(), SchedulerError> {
-        let is = |option: &Option<String>, value: &str| {
-            option.as_deref().is_none_or(|found| found == value)
-        };
-        let order_is_known = class != SchedulerClass::DPMSolverMultistepScheduler
-            || matches!(self.solver_order, 1 | 2);
-        let checks = [
-            (!self.use_exponential_sigmas, "use_exponential_sigmas"),
-            (!self.use_beta_sigmas, "use_beta_sigmas"),
-            (!self.use_lu_lambdas, "use_lu_lambdas"),
-            (!self.use_flow_sigmas, "use_flow_sigmas"),
-            (!self.thresholding, "thresholding"),
-            (self.trained_betas.is_none(), "trained_betas"),
-            (self.sigma_min.is_none(), "sigma_min"),
-            (self.sigma_max.is_none(), "sigma_max"),
-            (
-                is(&self.interpolation_type, "linear"),
-                "interpolation_type other than linear",
-            ),
-            (
-                is(&self.timestep_type, "discrete"),
-                "timestep_type other than discrete",
-            ),
-            (order_is_known, "solver_order other than 1 and 2"),
-        ];
-        match checks.into_iter().find(|(fine, _)| !fine) {
-            Some((_, what)) => Err(SchedulerError::Unsupported(what.to_owned())),
-            None => Ok(()),
         }
     }
 }

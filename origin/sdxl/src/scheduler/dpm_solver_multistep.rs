@@ -1,122 +1,176 @@
-//! `DPMSolverMultistepScheduler`: DPM-Solver++ of order one and two, deterministic or with noise.
+//! `DPMSolverMultistepScheduler`: DPM-Solver and DPM-Solver++ of order one to three, deterministic
+//! or with noise.
 
-use super::config::{
-    AlgorithmType, FinalSigmas, PredictionType, SchedulerConfig, SolverType, TimestepSpacing,
-};
-use super::sigmas::{karras, last_sigma, sigma_at, timestep_at, timesteps, training_sigmas};
-use super::step::{Plan, Prediction, Step, Update};
+use super::config::{AlgorithmType, FinalSigmas, SchedulerConfig, SolverType};
+use super::level::Level;
+use super::schedule::Schedule;
+use super::step::{Combination, Remembers, Step, Update};
 
-/// A noise level in the variance-preserving scale: latents are α · clean + σ · noise.
-#[derive(Clone, Copy)]
-struct Level {
-    alpha: f64,
-    sigma: f64,
-    /// Half the logarithm of the signal-to-noise ratio; infinite where there is no noise.
-    lambda: f64,
-}
-
-impl Level {
-    fn new(sigma: f64) -> Self {
-        let alpha = 1.0 / sigma.hypot(1.0);
-        Self {
-            alpha,
-            sigma: sigma * alpha,
-            lambda: -sigma.ln(),
-        }
-    }
-}
-
-pub(super) fn plan(config: &SchedulerConfig, steps: usize) -> Plan {
-    let training = training_sigmas(config);
-    let (timesteps, mut sigmas) = visited(config, &training, steps);
-    sigmas.push(last_sigma(config, &training));
-    let levels: Vec<Level> = sigmas.iter().map(|sigma| Level::new(*sigma)).collect();
-    let steps = (0..steps)
+pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
+    let config = &schedule.config;
+    let levels: Vec<Level> = schedule
+        .sigmas
+        .iter()
+        .map(|s| Level::of_sigma(*s))
+        .collect();
+    (begin..schedule.timesteps.len())
         .map(|i| {
-            let (now, next) = (levels[i], levels[i + 1]);
-            let before = (i > 0 && is_second_order(config, i, steps)).then(|| levels[i - 1]);
+            let order = order(config, i, begin, schedule.timesteps.len());
+            let now = levels[i];
+            let update = Combination {
+                remembers: remembers(config, now),
+                ..combine(config, &levels[i + 1 - order..=i + 1])
+            };
             Step {
-                timestep: timesteps[i],
-                sigma: sigmas[i],
-                ..combine(config, now, next, before)
+                timestep: schedule.timesteps[i],
+                sigma: schedule.sigmas[i],
+                input_scale: 1.0,
+                x0: now.x0(config.prediction_type),
+                bound: config.threshold(),
+                update: Update::Combination(update),
+                noise_mix: None,
+                noised: (now.alpha, now.sigma),
             }
         })
-        .collect();
-    Plan {
-        steps,
-        init_noise_sigma: 1.0,
+        .collect()
+}
+
+/// How many steps a step looks at, itself included.
+fn order(config: &SchedulerConfig, i: usize, begin: usize, steps: usize) -> usize {
+    let is_short = config.lower_order_final && steps < 15;
+    let is_last = i + 1 == steps;
+    if is_last
+        && (config.euler_at_final || is_short || config.final_sigmas_type == FinalSigmas::Zero)
+    {
+        return 1;
+    }
+    let most = if is_short && i + 2 == steps { 2 } else { 3 };
+    config.solver_order.min(i - begin + 1).min(most)
+}
+
+/// x₀, or the noise.
+fn remembers(config: &SchedulerConfig, now: Level) -> Remembers {
+    if config.algorithm_type.predicts_x0() {
+        return Remembers::default();
+    }
+    if config.thresholding {
+        return Remembers {
+            sample: 1.0 / now.sigma,
+            output: 0.0,
+            x0: -now.alpha / now.sigma,
+        };
+    }
+    let epsilon = now.epsilon(config.prediction_type);
+    Remembers {
+        sample: epsilon.sample,
+        output: epsilon.output,
+        x0: 0.0,
     }
 }
 
-/// Timesteps and σ of every step. diffusers rounds these timesteps to whole ones.
-fn visited(config: &SchedulerConfig, training: &[f64], steps: usize) -> (Vec<f64>, Vec<f64>) {
-    if config.use_karras_sigmas {
-        // Over the whole training, unlike the Euler scheduler, which keeps to its own ends.
-        let sigmas = karras(training[0], training[training.len() - 1], steps);
-        let whole = |sigma: &f64| timestep_at(training, *sigma).round_ties_even();
-        return (sigmas.iter().map(whole).collect(), sigmas);
-    }
-    let mut timesteps = timesteps(config, steps, steps + 1);
-    if config.timestep_spacing == TimestepSpacing::Linspace {
-        for timestep in &mut timesteps {
-            *timestep = timestep.round_ties_even();
+/// Factors of the latents, of the solver's quantity and of its first and second differences
+/// (Lu et al. 2022: *DPM-Solver*, algorithms 1 to 3 and *DPM-Solver++*, appendix B; with noise:
+/// its appendix on SDE-DPM-Solver++).
+struct Factors {
+    sample: f64,
+    value: f64,
+    first: f64,
+    second: f64,
+    noise: Option<f64>,
+}
+
+fn factors(config: &SchedulerConfig, now: Level, next: Level, is_third: bool) -> Factors {
+    let h = next.lambda - now.lambda;
+    // The third order has no midpoint.
+    let heun = config.solver_type == SolverType::Heun || is_third;
+    let pick = |midpoint: f64, by_heun: f64| if heun { by_heun } else { midpoint };
+    match config.algorithm_type {
+        AlgorithmType::DpmSolverPlusPlus => {
+            let gone = (-h).exp_m1();
+            Factors {
+                sample: next.sigma / now.sigma,
+                value: -next.alpha * gone,
+                first: next.alpha * pick(-0.5 * gone, gone / h + 1.0),
+                second: -next.alpha * ((gone + h) / (h * h) - 0.5),
+                noise: None,
+            }
+        }
+        AlgorithmType::SdeDpmSolverPlusPlus => {
+            let gone = -(-2.0 * h).exp_m1();
+            Factors {
+                sample: next.sigma / now.sigma * (-h).exp(),
+                value: next.alpha * gone,
+                first: next.alpha * pick(0.5 * gone, 1.0 - gone / (2.0 * h)),
+                second: next.alpha * ((gone - 2.0 * h) / (4.0 * h * h) - 0.5),
+                noise: Some(next.sigma * gone.sqrt()),
+            }
+        }
+        AlgorithmType::DpmSolver => {
+            let grown = h.exp_m1();
+            Factors {
+                sample: next.alpha / now.alpha,
+                value: -next.sigma * grown,
+                first: -next.sigma * pick(0.5 * grown, grown / h - 1.0),
+                second: -next.sigma * ((grown - h) / (h * h) - 0.5),
+                noise: None,
+            }
+        }
+        AlgorithmType::SdeDpmSolver => {
+            let grown = h.exp_m1();
+            Factors {
+                sample: next.alpha / now.alpha,
+                value: -2.0 * next.sigma * grown,
+                first: -next.sigma * pick(grown, 2.0 * (grown / h - 1.0)),
+                second: 0.0,
+                noise: Some(next.sigma * (2.0 * h).exp_m1().sqrt()),
+            }
         }
     }
-    let sigmas = timesteps.iter().map(|t| sigma_at(training, *t)).collect();
-    (timesteps, sigmas)
 }
 
-fn is_second_order(config: &SchedulerConfig, index: usize, steps: usize) -> bool {
-    let ends_in_first_order = config.euler_at_final
-        || (config.lower_order_final && steps < 15)
-        || config.final_sigmas_type == FinalSigmas::Zero;
-    config.solver_order == 2 && !(index + 1 == steps && ends_in_first_order)
-}
-
-/// The factors of a step, without its place in the run; of second order where the level of the step before is given
-/// (Lu et al. 2022, algorithm 2; with noise: their appendix, SDE-DPM-Solver++ 2M).
-fn combine(config: &SchedulerConfig, now: Level, next: Level, before: Option<Level>) -> Step {
-    let h = next.lambda - now.lambda;
-    let is_sde = config.algorithm_type == AlgorithmType::SdeDpmSolverPlusPlus;
-    // How much of the way to the clean picture is left, and how much of it is gone.
-    let rate = if is_sde { 2.0 } else { 1.0 };
-    let gone = -(-rate * h).exp_m1();
-    let mut sample = next.sigma / now.sigma;
-    if is_sde {
-        sample *= (-h).exp();
-    }
-    let x0 = next.alpha * gone;
-    let (mut x0_factor, mut previous_x0) = (x0, 0.0);
-    if let Some(before) = before {
-        let slope = h / (now.lambda - before.lambda);
-        let weight = match config.solver_type {
-            SolverType::Midpoint => 0.5 * x0,
-            SolverType::Heun => next.alpha * (1.0 - gone / (rate * h)),
-        } * slope;
-        x0_factor += weight;
-        previous_x0 = -weight;
-    }
-    Step {
-        timestep: 0.0,
-        sigma: 0.0,
-        input_scale: 1.0,
-        prediction: prediction(config.prediction_type, now),
-        update: Update::Combination {
-            sample,
-            x0: x0_factor,
-            previous_x0,
-            noise: is_sde.then(|| next.sigma * (-(-2.0 * h).exp_m1()).sqrt()),
-        },
-        noised: (now.alpha, now.sigma),
-    }
-}
-
-fn prediction(kind: PredictionType, level: Level) -> Prediction {
-    let Level { alpha, sigma, .. } = level;
-    let (sample, output) = match kind {
-        PredictionType::Epsilon => (1.0 / alpha, -sigma / alpha),
-        PredictionType::VPrediction => (alpha, -sigma),
-        PredictionType::Sample => (0.0, 1.0),
+/// The factors of a step over these levels: those looked back at, the present one, the next.
+fn combine(config: &SchedulerConfig, levels: &[Level]) -> Combination {
+    let [before @ .., now, next] = levels else {
+        return Combination::default();
     };
-    Prediction { sample, output }
+    let h = next.lambda - now.lambda;
+    // Without differences their factors, which end in nothing over nothing, are not wanted.
+    let Factors {
+        sample,
+        value,
+        first,
+        second,
+        noise,
+    } = factors(config, *now, *next, before.len() == 2);
+    let whole = Combination {
+        sample,
+        memo: value,
+        noise,
+        ..Combination::default()
+    };
+    match before {
+        [one] => {
+            // D₁ = (m₀ − m₁) / r₀
+            let weight = first * h / (now.lambda - one.lambda);
+            Combination {
+                memo: value + weight,
+                past: [-weight, 0.0, 0.0],
+                ..whole
+            }
+        }
+        [two, one] => {
+            let r0 = (now.lambda - one.lambda) / h;
+            let r1 = (one.lambda - two.lambda) / h;
+            // With a = (m₀ − m₁) / r₀ and b = (m₁ − m₂) / r₁:
+            // D₁ = a + r₀ (a − b) / (r₀ + r₁), D₂ = (a − b) / (r₀ + r₁)
+            let by_a = first + (first * r0 + second) / (r0 + r1);
+            let by_b = -(first * r0 + second) / (r0 + r1);
+            Combination {
+                memo: value + by_a / r0,
+                past: [by_b / r1 - by_a / r0, -by_b / r1, 0.0],
+                ..whole
+            }
+        }
+        _ => whole,
+    }
 }

@@ -1,56 +1,48 @@
-//! `EulerDiscreteScheduler`.
+//! `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`.
 
-use super::config::{PredictionType, SchedulerConfig, TimestepSpacing};
-use super::sigmas::{karras, last_sigma, sigma_at, timestep_at, timesteps, training_sigmas};
-use super::step::{Plan, Prediction, Step, Update};
+use super::level::x0_beside;
+use super::schedule::Schedule;
+use super::step::{Bound, Step, Update};
 
 /// Latents are a clean picture plus σ times noise; a step follows the straight line towards x₀
 /// until the next σ.
-pub(super) fn plan(config: &SchedulerConfig, steps: usize) -> Plan {
-    let training = training_sigmas(config);
-    let mut timesteps = timesteps(config, steps, steps);
-    let mut sigmas: Vec<f64> = timesteps.iter().map(|t| sigma_at(&training, *t)).collect();
-    if config.use_karras_sigmas {
-        sigmas = karras(sigmas[steps - 1], sigmas[0], steps);
-        timesteps = sigmas.iter().map(|s| timestep_at(&training, *s)).collect();
-    }
-    let largest = sigmas.iter().copied().fold(0.0, f64::max);
-    sigmas.push(last_sigma(config, &training));
-    let init_noise_sigma = match config.timestep_spacing {
-        TimestepSpacing::Leading => largest.hypot(1.0),
-        TimestepSpacing::Linspace | TimestepSpacing::Trailing => largest,
-    };
-    let steps = timesteps
-        .into_iter()
-        .zip(sigmas.windows(2))
-        .map(|(timestep, pair)| step(config.prediction_type, timestep, pair[0], pair[1]))
-        .collect();
-    Plan {
-        steps,
-        init_noise_sigma,
-    }
+pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
+    // Between levels as rounded to f32, which is how diffusers holds them.
+    let dt = |sigma: f64, next: f64| f64::from(next as f32) - f64::from(sigma as f32);
+    each(schedule, begin, |sigma, next| (dt(sigma, next), None))
 }
 
-fn step(kind: PredictionType, timestep: f64, sigma: f64, next: f64) -> Step {
-    Step {
-        timestep,
-        sigma,
-        input_scale: 1.0 / sigma.hypot(1.0),
-        prediction: prediction(kind, sigma),
-        update: Update::Derivative {
-            // Between levels as rounded to f32, which is how diffusers holds them.
-            dt: f64::from(next as f32) - f64::from(sigma as f32),
-        },
-        noised: (1.0, sigma),
-    }
+/// The line is followed further, and noise added until the level is the next σ's: also after the
+/// last step, times zero, as diffusers draws it.
+pub(super) fn ancestral_steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
+    each(schedule, begin, |sigma, next| {
+        let up = (next * next * (sigma * sigma - next * next) / (sigma * sigma)).sqrt();
+        let down = (next * next - up * up).sqrt();
+        (down - sigma, Some(up))
+    })
 }
 
-/// x₀ for latents that are a clean picture plus σ times noise.
-fn prediction(kind: PredictionType, sigma: f64) -> Prediction {
-    let (sample, output) = match kind {
-        PredictionType::Epsilon => (1.0, -sigma),
-        PredictionType::VPrediction => (1.0 / (sigma * sigma + 1.0), -sigma / sigma.hypot(1.0)),
-        PredictionType::Sample => (0.0, 1.0),
-    };
-    Prediction { sample, output }
+fn each(
+    schedule: &Schedule,
+    begin: usize,
+    update: impl Fn(f64, f64) -> (f64, Option<f64>),
+) -> Vec<Step> {
+    let pairs = schedule.sigmas.windows(2).zip(&schedule.timesteps);
+    pairs
+        .skip(begin)
+        .map(|(pair, timestep)| {
+            let (sigma, next) = (pair[0], pair[1]);
+            let (dt, noise) = update(sigma, next);
+            Step {
+                timestep: *timestep,
+                sigma,
+                input_scale: 1.0 / sigma.hypot(1.0),
+                x0: x0_beside(schedule.config.prediction_type, sigma),
+                bound: Bound::Free,
+                update: Update::Derivative { sigma, dt, noise },
+                noise_mix: None,
+                noised: (1.0, sigma),
+            }
+        })
+        .collect()
 }

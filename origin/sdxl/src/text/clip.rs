@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor, activation};
 use serde::Deserialize;
 
 use crate::LoadError;
+use crate::model::{Configuration, Network};
 use crate::nn::{LayerNorm, Linear, merge_heads, split_heads};
 use crate::weights::Weights;
 
@@ -98,12 +99,21 @@ pub struct HiddenStates {
     pub text_embeds: Option<Tensor<2>>,
 }
 
-impl ClipTextModel {
-    /// Loads the encoder, with or without the `text_model.` prefix on its tensors' names.
-    ///
-    /// # Errors
-    /// What [`Weights::tensor`] says of any tensor.
-    pub(crate) fn load(weights: &Weights<'_>, config: &ClipTextConfig) -> Result<Self, LoadError> {
+impl Configuration for ClipTextConfig {
+    fn unsupported(&self) -> Option<String> {
+        let heads = self.num_attention_heads;
+        if heads == 0 || !self.hidden_size.is_multiple_of(heads) {
+            return Some("num_attention_heads that does not divide hidden_size".to_owned());
+        }
+        None
+    }
+}
+
+impl Network for ClipTextModel {
+    type Config = ClipTextConfig;
+
+    /// With or without the `text_model.` prefix on its tensors' names.
+    fn build(weights: &Weights<'_>, config: &ClipTextConfig) -> Result<Self, LoadError> {
         let prefixed = weights.child("text_model");
         let model = if prefixed.has("embeddings.token_embedding.weight") {
             prefixed
@@ -138,7 +148,9 @@ impl ClipTextModel {
             eos_token_id: config.eos_token_id,
         })
     }
+}
 
+impl ClipTextModel {
     /// Encodes token ids, each row as long as every other.
     #[must_use]
     pub fn forward(&self, ids: &[Vec<u32>]) -> HiddenStates {

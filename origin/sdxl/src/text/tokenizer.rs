@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
 use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -36,6 +36,32 @@ const fn default_length() -> usize {
     77
 }
 
+const BOS: &str = "<|startoftext|>";
+const EOS: &str = "<|endoftext|>";
+
+impl Config {
+    /// CLIP's own.
+    fn clip(pad: &str) -> Self {
+        let token = |text: &str| TokenName::Text(text.to_owned());
+        let added = |text: &str, normalized| TokenInfo {
+            content: text.to_owned(),
+            normalized,
+            ..TokenInfo::default()
+        };
+        Self {
+            bos_token: token(BOS),
+            eos_token: token(EOS),
+            pad_token: token(pad),
+            unk_token: token(EOS),
+            model_max_length: default_length(),
+            added_tokens_decoder: [added(pad, pad == EOS), added(BOS, true), added(EOS, true)]
+                .into_iter()
+                .map(|info| (info.content.clone(), info))
+                .collect(),
+        }
+    }
+}
+
 /// A token by its text alone, or with its flags.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -53,7 +79,7 @@ impl TokenName {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 struct TokenInfo {
     content: String,
@@ -78,7 +104,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Loads a tokenizer's folder: `vocab.json`, `merges.txt`, `tokenizer_config.json`.
+    /// Loads a tokenizer's folder: `tokenizer_config.json`, with `vocab.json` and `merges.txt` or
+    /// with `tokenizer.json`.
     ///
     /// # Errors
     /// [`LoadError::Tokenizer`] for broken files, [`LoadError::Read`] and
@@ -94,10 +121,34 @@ impl Tokenizer {
     pub fn load_with_vocabulary(folder: &Path, vocabulary: &Path) -> Result<Self, LoadError> {
         let config_path = folder.join("tokenizer_config.json");
         let config: Config = read_json(&config_path)?;
-        let mut inner = build(vocabulary, config.unk_token.text())
-            .map_err(|source| broken(vocabulary.to_owned(), source))?;
+        let inner = if vocabulary.join("vocab.json").is_file() {
+            from_vocabulary(vocabulary, config.unk_token.text())
+        } else {
+            from_tokenizer_json(&vocabulary.join("tokenizer.json"))
+        };
+        let inner = inner.map_err(|source| broken(vocabulary.to_owned(), source))?;
+        Self::new(inner, &config, &config_path)
+    }
+
+    /// CLIP's own tokenizer, whole, which pads with `pad`.
+    ///
+    /// # Errors
+    /// [`LoadError::Tokenizer`] where `pad` is no token.
+    pub(crate) fn clip(pad: &str) -> Result<Self, LoadError> {
+        let path = Path::new("CLIP's tokenizer");
+        let config = Config::clip(pad);
+        let inner = clip_vocabulary().map_err(|source| broken(path.to_owned(), source))?;
+        Self::new(inner, &config, path)
+    }
+
+    fn new(
+        mut inner: tokenizers::Tokenizer,
+        config: &Config,
+        config_path: &Path,
+    ) -> Result<Self, LoadError> {
+        let config_path = config_path.to_owned();
         inner
-            .add_special_tokens(special_tokens(&config))
+            .add_special_tokens(special_tokens(config))
             .map_err(|source| broken(config_path.clone(), source))?;
         let id = |token: &TokenName| {
             inner.token_to_id(token.text()).ok_or_else(|| {
@@ -112,8 +163,8 @@ impl Tokenizer {
             id(&config.eos_token)?,
             id(&config.pad_token)?,
         );
-        if config.model_max_length < 2 {
-            return Err(broken(config_path, "model_max_length is below 2"));
+        if config.model_max_length < 3 {
+            return Err(broken(config_path, "model_max_length is below 3"));
         }
         Ok(Self {
             inner,
@@ -124,21 +175,41 @@ impl Tokenizer {
         })
     }
 
+    /// Tokens of a row.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// Token ids of a text: start, words, end, then padding up to the model's length. Words
     /// that do not fit are dropped.
     ///
     /// # Errors
     /// What the tokenizer says, as text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        Ok(self.wrap(&self.words(text)?))
+    }
+
+    /// Token ids of a text's words alone, however many.
+    ///
+    /// # Errors
+    /// What the tokenizer says, as text.
+    pub fn words(&self, text: &str) -> Result<Vec<u32>, String> {
         let encoding = self
             .inner
             .encode_fast(text, false)
             .map_err(|error| error.to_string())?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// A row of them: start, words as far as they fit, end, padding.
+    #[must_use]
+    pub fn wrap(&self, words: &[u32]) -> Vec<u32> {
         let mut ids = vec![self.bos];
-        ids.extend(encoding.get_ids().iter().take(self.length - 2));
+        ids.extend(words.iter().take(self.length - 2));
         ids.push(self.eos);
         ids.resize(self.length, self.pad);
-        Ok(ids)
+        ids
     }
 }
 
@@ -149,9 +220,55 @@ fn broken(path: PathBuf, message: impl std::fmt::Display) -> LoadError {
     }
 }
 
-fn build(folder: &Path, unknown: &str) -> tokenizers::Result<tokenizers::Tokenizer> {
+/// `vocab.json` and `merges.txt`.
+fn from_vocabulary(folder: &Path, unknown: &str) -> tokenizers::Result<tokenizers::Tokenizer> {
     let name = |file: &str| folder.join(file).to_string_lossy().into_owned();
-    let model = BPE::from_file(&name("vocab.json"), &name("merges.txt"))
+    build(
+        BPE::from_file(&name("vocab.json"), &name("merges.txt")),
+        unknown,
+    )
+}
+
+/// `tokenizer.json`, which may be set to pad and to cut by itself.
+fn from_tokenizer_json(path: &Path) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let mut tokenizer = tokenizers::Tokenizer::from_file(path)?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None)?;
+    Ok(tokenizer)
+}
+
+/// CLIP's merges; its vocabulary follows from them.
+fn clip_vocabulary() -> tokenizers::Result<tokenizers::Tokenizer> {
+    let merges: Vec<(String, String)> = include_str!("../../assets/clip-merges.txt")
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(' '))
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .collect();
+    let bytes = byte_symbols();
+    let ends = bytes.iter().map(|symbol| format!("{symbol}</w>"));
+    let merged = merges.iter().map(|(a, b)| format!("{a}{b}"));
+    let words = bytes.iter().cloned().chain(ends).chain(merged);
+    let words = words.chain([BOS.to_owned(), EOS.to_owned()]);
+    let vocabulary: Vocab = words.zip(0..).collect();
+    build(BPE::builder().vocab_and_merges(vocabulary, merges), EOS)
+}
+
+/// The printable symbols that stand for the 256 bytes, in the order of CLIP's vocabulary.
+fn byte_symbols() -> Vec<String> {
+    let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let others = (0..256).filter(|byte| !printable(byte));
+    let stand_ins = others.zip(256..).map(|(_, symbol)| symbol);
+    (0..256)
+        .filter(printable)
+        .chain(stand_ins)
+        .filter_map(char::from_u32)
+        .map(String::from)
+        .collect()
+}
+
+fn build(bpe: BpeBuilder, unknown: &str) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let model = bpe
         .unk_token(unknown.to_owned())
         .end_of_word_suffix("</w>".to_owned())
         .build()?;
@@ -204,4 +321,28 @@ fn added(info: &TokenInfo) -> AddedToken {
         .rstrip(info.rstrip)
         .single_word(info.single_word)
         .normalized(info.normalized)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_tokenizers_are_those_that_sdxl_is_published_with() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let vocabulary = fixtures.join("tokenizer_full");
+        for (pad, folder) in [(EOS, "tokenizer_full"), ("!", "tokenizer_full_2")] {
+            let built_in = Tokenizer::clip(pad).expect("built in");
+            let published = Tokenizer::load_with_vocabulary(&fixtures.join(folder), &vocabulary);
+            let published = published.expect("published");
+            for text in [
+                "",
+                "a photo of an astronaut!!",
+                "naïve 日本語 🦊",
+                "<|endoftext|> x",
+            ] {
+                assert_eq!(built_in.encode(text), published.encode(text), "{text}");
+            }
+        }
+    }
 }

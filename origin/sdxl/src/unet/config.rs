@@ -1,14 +1,12 @@
 //! `config.json` of a UNet.
 
-use std::path::Path;
-
 use serde::{Deserialize, Deserializer};
 
-use crate::LoadError;
-use crate::weights::read_json;
+use crate::model::Configuration;
 
 /// What `config.json` says, with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 pub struct UNetConfig {
     /// Side of the latents the model was made for.
     #[serde(default)]
@@ -57,12 +55,25 @@ pub struct UNetConfig {
     use_linear_projection: bool,
     #[serde(default = "default_act")]
     act_fn: String,
+    /// Width of the guidance scale's embedding, in a UNet that is told it.
     #[serde(default)]
-    time_cond_proj_dim: Option<usize>,
+    pub time_cond_proj_dim: Option<usize>,
     #[serde(default)]
     class_embed_type: Option<String>,
     #[serde(default)]
     encoder_hid_dim_type: Option<String>,
+    #[serde(default = "default_shift")]
+    resnet_time_scale_shift: String,
+    #[serde(default = "one")]
+    resnet_out_scale_factor: f64,
+    #[serde(default = "one")]
+    mid_block_scale_factor: f64,
+    #[serde(default = "one")]
+    downsample_padding: f64,
+    #[serde(default)]
+    center_input_sample: bool,
+    #[serde(default)]
+    dual_cross_attention: bool,
     #[serde(default = "default_mid")]
     mid_block_type: Option<String>,
 }
@@ -75,6 +86,12 @@ const fn default_eps() -> f64 {
 }
 const fn yes() -> bool {
     true
+}
+const fn one() -> f64 {
+    1.0
+}
+fn default_shift() -> String {
+    "default".to_owned()
 }
 fn default_act() -> String {
     "silu".to_owned()
@@ -117,22 +134,6 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 impl UNetConfig {
-    /// Reads and checks a configuration.
-    ///
-    /// # Errors
-    /// [`LoadError::Read`], [`LoadError::Config`]; [`LoadError::Unsupported`] for what SDXL
-    /// does not use.
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let config: Self = read_json(path)?;
-        match config.unsupported() {
-            Some(what) => Err(LoadError::Unsupported {
-                path: path.to_owned(),
-                what,
-            }),
-            None => Ok(config),
-        }
-    }
-
     /// Attention heads of a level.
     #[must_use]
     pub fn heads(&self, level: usize) -> usize {
@@ -142,6 +143,17 @@ impl UNetConfig {
             .at(level)
     }
 
+    /// Layers of each level on the way down.
+    #[must_use]
+    pub fn layers(&self) -> Vec<usize> {
+        let levels = self.block_out_channels.len();
+        (0..levels)
+            .map(|level| self.layers_per_block.at(level))
+            .collect()
+    }
+}
+
+impl Configuration for UNetConfig {
     fn unsupported(&self) -> Option<String> {
         let levels = self.block_out_channels.len();
         let known =
@@ -157,8 +169,22 @@ impl UNetConfig {
             ),
             (self.act_fn == "silu", format!("act_fn {}", self.act_fn)),
             (
-                self.time_cond_proj_dim.is_none(),
-                "time_cond_proj_dim".to_owned(),
+                self.resnet_time_scale_shift == "default",
+                format!("resnet_time_scale_shift {}", self.resnet_time_scale_shift),
+            ),
+            (
+                [
+                    self.resnet_out_scale_factor,
+                    self.mid_block_scale_factor,
+                    self.downsample_padding,
+                ]
+                .iter()
+                .all(|factor| (factor - 1.0).abs() < f64::EPSILON),
+                "a scale factor or downsample_padding other than 1".to_owned(),
+            ),
+            (
+                !self.center_input_sample && !self.dual_cross_attention,
+                "center_input_sample or dual_cross_attention".to_owned(),
             ),
             (
                 self.class_embed_type.is_none(),

@@ -1,17 +1,16 @@
 //! The whole UNet.
 
-use std::path::Path;
-
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::blocks::{DownBlock, LevelShape, MidBlock, UpBlock};
 use super::config::UNetConfig;
-use super::embedding::{TimestepEmbedding, sinusoids};
+use super::embedding::{GUIDANCE, Sinusoids, TimestepEmbedding};
 use super::resnet::{ResnetShape, activate};
 use super::transformer::TransformerShape;
 use crate::LoadError;
+use crate::model::Network;
 use crate::nn::{Conv2d, ConvShape, GroupNorm};
-use crate::weights::{Checkpoint, Weights};
+use crate::weights::Weights;
 
 /// What the denoising depends on besides latents and timestep.
 #[derive(Clone, Debug)]
@@ -23,6 +22,8 @@ pub struct Conditioning {
     /// For each picture: original height and width, crop top and left, target height and
     /// width; for a refiner an aesthetic score instead of the target.
     pub time_ids: Vec<Vec<f32>>,
+    /// What a distilled UNet is told instead of being guided.
+    pub guidance_scale: Option<f64>,
 }
 
 impl Conditioning {
@@ -33,6 +34,7 @@ impl Conditioning {
             context: Tensor::cat(vec![first.context.clone(), second.context.clone()], 0),
             pooled: Tensor::cat(vec![first.pooled.clone(), second.pooled.clone()], 0),
             time_ids: [&first.time_ids[..], &second.time_ids[..]].concat(),
+            guidance_scale: second.guidance_scale,
         }
     }
 }
@@ -53,6 +55,7 @@ pub struct Stages {
 pub struct UNet2DConditionModel {
     config: UNetConfig,
     device: Device,
+    dtype: DType,
     time_embedding: TimestepEmbedding,
     add_embedding: TimestepEmbedding,
     conv_in: Conv2d,
@@ -63,20 +66,10 @@ pub struct UNet2DConditionModel {
     conv_out: Conv2d,
 }
 
-impl UNet2DConditionModel {
-    /// Loads a UNet's folder.
-    ///
-    /// # Errors
-    /// What is wrong with its configuration or its weights.
-    pub fn load_folder(folder: &Path, device: &Device) -> Result<Self, LoadError> {
-        let config = UNetConfig::read(&folder.join("config.json"))?;
-        let checkpoint = Checkpoint::open_folder(folder)?;
-        let model = Self::load(&checkpoint.weights(device)?, config)?;
-        checkpoint.finish()?;
-        Ok(model)
-    }
+impl Network for UNet2DConditionModel {
+    type Config = UNetConfig;
 
-    fn load(weights: &Weights<'_>, config: UNetConfig) -> Result<Self, LoadError> {
+    fn build(weights: &Weights<'_>, config: &UNetConfig) -> Result<Self, LoadError> {
         let channels = &config.block_out_channels;
         let (first, last) = (channels[0], channels[channels.len() - 1]);
         let time = 4 * first;
@@ -143,11 +136,18 @@ impl UNet2DConditionModel {
         }
         Ok(Self {
             device: weights.device().clone(),
-            time_embedding: TimestepEmbedding::load(&weights.child("time_embedding"), first, time)?,
+            dtype: weights.dtype(),
+            time_embedding: TimestepEmbedding::load(
+                &weights.child("time_embedding"),
+                first,
+                time,
+                config.time_cond_proj_dim,
+            )?,
             add_embedding: TimestepEmbedding::load(
                 &weights.child("add_embedding"),
                 config.projection_class_embeddings_input_dim,
                 time,
+                None,
             )?,
             conv_in: Conv2d::load(
                 &weights.child("conv_in"),
@@ -166,20 +166,22 @@ impl UNet2DConditionModel {
                 &weights.child("conv_out"),
                 ConvShape::same(first, config.out_channels),
             )?,
-            config,
+            config: config.clone(),
         })
     }
+}
 
+impl UNet2DConditionModel {
     /// The configuration it was made from.
     #[must_use]
     pub fn config(&self) -> &UNetConfig {
         &self.config
     }
 
-    /// Where it lies.
+    /// The type it computes in.
     #[must_use]
-    pub fn device(&self) -> &Device {
-        &self.device
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// Predicts noise (or velocity, as the checkpoint was trained) for `sample`
@@ -234,24 +236,29 @@ impl UNet2DConditionModel {
     /// Timestep and conditioning as two vectors `[batch, time]`, to be added.
     fn embed(&self, timesteps: &[f32], conditioning: &Conditioning) -> (Tensor<2>, Tensor<2>) {
         let config = &self.config;
-        let embed = |values: &[f32], width| {
-            sinusoids(
-                values,
-                width,
-                config.flip_sin_to_cos,
-                config.freq_shift,
-                &self.device,
-            )
+        let order = Sinusoids {
+            cosines_first: config.flip_sin_to_cos,
+            freq_shift: config.freq_shift,
         };
+        let embed =
+            |values: &[f32], width| order.embed(values, width, &self.device).cast(self.dtype);
         let time = embed(timesteps, config.block_out_channels[0]);
+        let condition = config.time_cond_proj_dim.map(|width| {
+            // As latent consistency models were distilled with it (Luo et al. 2023).
+            let scale = conditioning.guidance_scale.unwrap_or(1.0);
+            let values = vec![(scale as f32 - 1.0) * 1000.0; timesteps.len()];
+            GUIDANCE
+                .embed(&values, width, &self.device)
+                .cast(self.dtype)
+        });
         let ids: Vec<f32> = conditioning.time_ids.concat();
         let batch = conditioning.time_ids.len();
         let each = ids.len() / batch.max(1) * config.addition_time_embed_dim;
         let ids = embed(&ids, config.addition_time_embed_dim).reshape([batch, each]);
         let added = Tensor::cat(vec![conditioning.pooled.clone(), ids], 1);
         (
-            self.time_embedding.forward(time),
-            self.add_embedding.forward(added),
+            self.time_embedding.forward(time, condition),
+            self.add_embedding.forward(added, None),
         )
     }
 }

@@ -1,11 +1,8 @@
 //! `config.json` of a VAE.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::LoadError;
-use crate::weights::read_json;
+use crate::model::Configuration;
 
 /// What `config.json` says, with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,14 +45,9 @@ const fn yes() -> bool {
     true
 }
 
-impl VaeConfig {
-    /// Reads and checks a configuration.
-    ///
-    /// # Errors
-    /// [`LoadError::Read`], [`LoadError::Config`]; [`LoadError::Unsupported`] for what SDXL
-    /// does not use.
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let config: Self = read_json(path)?;
+impl Configuration for VaeConfig {
+    fn unsupported(&self) -> Option<String> {
+        let config = self;
         let groups = config.norm_num_groups;
         let checks = [
             (config.shift_factor.is_none(), "shift_factor"),
@@ -87,15 +79,12 @@ impl VaeConfig {
                 "block_out_channels that norm_num_groups does not divide",
             ),
         ];
-        match checks.into_iter().find(|(fine, _)| !fine) {
-            Some((_, what)) => Err(LoadError::Unsupported {
-                path: path.to_owned(),
-                what: what.to_owned(),
-            }),
-            None => Ok(config),
-        }
+        let wrong = checks.into_iter().find(|(fine, _)| !fine);
+        wrong.map(|(_, what)| what.to_owned())
     }
+}
 
+impl VaeConfig {
     /// Pixels a side for one latent: 8 with four levels.
     #[must_use]
     pub fn scale(&self) -> usize {

@@ -5,4 +5,4 @@ mod config;
 mod model;
 
 pub use config::VaeConfig;
-pub use model::{AutoencoderKL, Moments};
+pub use model::AutoencoderKL;

@@ -1,14 +1,13 @@
 //! The whole autoencoder.
 
-use std::path::Path;
-
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use super::blocks::{DownEncoderBlock, EPS, MidBlock, UpDecoderBlock};
 use super::config::VaeConfig;
 use crate::LoadError;
+use crate::model::Network;
 use crate::nn::{Conv2d, ConvShape, GroupNorm};
-use crate::weights::{Checkpoint, Weights};
+use crate::weights::Weights;
 
 /// The encoder's answer: a normal distribution for every latent.
 #[derive(Debug)]
@@ -23,35 +22,38 @@ pub struct Moments {
 #[derive(Debug)]
 pub struct AutoencoderKL {
     config: VaeConfig,
+    dtype: DType,
     encoder: Encoder,
     quant_conv: Conv2d,
     post_quant_conv: Conv2d,
     decoder: Decoder,
 }
 
-impl AutoencoderKL {
-    /// Loads a VAE's folder.
-    ///
-    /// # Errors
-    /// What is wrong with its configuration or its weights.
-    pub fn load_folder(folder: &Path, device: &Device) -> Result<Self, LoadError> {
-        let config = VaeConfig::read(&folder.join("config.json"))?;
-        let checkpoint = Checkpoint::open_folder(folder)?;
-        let weights = checkpoint.weights(device)?;
+impl Network for AutoencoderKL {
+    type Config = VaeConfig;
+
+    fn build(weights: &Weights<'_>, config: &VaeConfig) -> Result<Self, LoadError> {
         let latent = config.latent_channels;
         let pointwise = |name, channels| {
             let shape = ConvShape::pointwise(channels, channels);
             Conv2d::load(&weights.child(name), shape)
         };
-        let model = Self {
-            encoder: Encoder::load(&weights.child("encoder"), &config)?,
+        Ok(Self {
+            dtype: weights.dtype(),
+            encoder: Encoder::load(&weights.child("encoder"), config)?,
             quant_conv: pointwise("quant_conv", 2 * latent)?,
             post_quant_conv: pointwise("post_quant_conv", latent)?,
-            decoder: Decoder::load(&weights.child("decoder"), &config)?,
-            config,
-        };
-        checkpoint.finish()?;
-        Ok(model)
+            decoder: Decoder::load(&weights.child("decoder"), config)?,
+            config: config.clone(),
+        })
+    }
+}
+
+impl AutoencoderKL {
+    /// The type it computes in.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// The configuration it was made from.

@@ -1,20 +1,18 @@
-//! The noise a seed stands for: the same numbers on every device and machine.
+//! Darkroom's own noise: Philox4x32-10 (Salmon et al. 2011).
 //!
-//! Philox4x32-10 (Salmon et al. 2011) is counter-based: block `b` of draw `d` is a pure function
-//! of the seed, so that a picture's noise depends neither on its place in a batch nor on what
-//! was drawn before. The key is the seed's low and high half, the counter
-//! `[b low, b high, d, 0]`. The four words of a block make four normal numbers by Box and
-//! Muller: `u = (word + 1) / 2³²`, `r = √(−2 ln u₀)`, then `r cos 2πu₁` and `r sin 2πu₁`, and
-//! the same with the other two words; worked out in f64 by `libm`, not by the system's library.
-
-use burn::tensor::{Device, Tensor, TensorData};
+//! It is counter-based: block `b` of draw `d` is a pure function of the seed, so that a picture's
+//! noise depends neither on its place in a batch nor on what was drawn before. The key is the
+//! seed's low and high half, the counter `[b low, b high, d, 0]`. The four words of a block make
+//! four normal numbers by Box and Muller: `u = (word + 1) / 2³²`, `r = √(−2 ln u₀)`, then
+//! `r cos 2πu₁` and `r sin 2πu₁`, and the same with the other two words; worked out in f64 by
+//! `libm`, not by the system's library.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
 /// Ten rounds of Philox4x32.
-fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub(super) fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..ROUNDS {
         let wide = |i: usize, word: u32| u64::from(MULTIPLIERS[i]) * u64::from(word);
         let (first, second) = (wide(0, counter[0]), wide(1, counter[2]));
@@ -46,16 +44,6 @@ pub fn normal(seed: u64, draw: u32, count: usize) -> Vec<f32> {
     }
     numbers.truncate(count);
     numbers
-}
-
-/// [`normal`] as a tensor `[1, channels, height, width]`.
-pub(crate) fn normal_tensor(seed: u64, draw: u32, shape: [usize; 3], device: &Device) -> Tensor<4> {
-    let [channels, height, width] = shape;
-    let numbers = normal(seed, draw, channels * height * width);
-    Tensor::from_data(
-        TensorData::new(numbers, [1, channels, height, width]),
-        device,
-    )
 }
 
 #[cfg(test)]

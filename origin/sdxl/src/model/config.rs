@@ -1,0 +1,39 @@
+//! Configurations: JSON files that are checked as they are read.
+
+use std::path::Path;
+
+use crate::LoadError;
+use crate::weights::parse_json;
+
+/// A network's `config.json`.
+pub(crate) trait Configuration: serde::de::DeserializeOwned {
+    /// What it asks for that is not done here, if anything.
+    fn unsupported(&self) -> Option<String>;
+
+    /// Reads and checks a configuration; `path` is what errors name.
+    ///
+    /// # Errors
+    /// [`LoadError::Config`], [`LoadError::Unsupported`].
+    fn parse(text: &str, path: &Path) -> Result<Self, LoadError> {
+        let config: Self = parse_json(text, path)?;
+        match config.unsupported() {
+            Some(what) => Err(LoadError::Unsupported {
+                path: path.to_owned(),
+                what,
+            }),
+            None => Ok(config),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`], [`LoadError::Config`], [`LoadError::Unsupported`].
+    fn read(path: &Path) -> Result<Self, LoadError> {
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+}

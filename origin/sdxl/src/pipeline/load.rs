@@ -1,0 +1,174 @@
+//! Loading a checkpoint.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use burn::tensor::DType;
+
+use super::Pipeline;
+use crate::model::{ModelFiles, Part};
+use crate::precision::Precision;
+use crate::scheduler::{Steps, by_name, name_of};
+use crate::text::{PromptEncoder, TextPart};
+use crate::weights::Target;
+use crate::{DeviceKind, LoadError};
+
+/// How to load a checkpoint.
+#[derive(Clone, Copy, Default)]
+pub struct LoadOptions<'a> {
+    /// Where to compute.
+    pub device: DeviceKind,
+    /// Type of the UNet's and the text encoders' numbers.
+    pub precision: Precision,
+    /// Type of the VAE's numbers. SDXL's own goes beyond f16.
+    pub vae_precision: Precision,
+    /// Folder with the configurations and tokenizers of a single-file checkpoint, in diffusers'
+    /// layout; those of SDXL as published unless told.
+    pub config: Option<&'a Path>,
+    /// Another UNet: a folder, or a file with diffusers' names.
+    pub unet: Option<&'a Path>,
+    /// Another VAE: a folder, or a file with diffusers' or SGM's names.
+    pub vae: Option<&'a Path>,
+    /// Whether text encoders and VAE are brought to the device for each use alone: slower, and
+    /// the UNet has the memory to itself.
+    pub offload: bool,
+    /// Is told how far the load is.
+    pub progress: Option<&'a dyn Fn(LoadProgress)>,
+}
+
+/// How far a load is, in bytes of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Loaded.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+impl Pipeline {
+    /// Loads a folder in diffusers' layout, or a single-file checkpoint with SGM's names.
+    ///
+    /// # Errors
+    /// What is wrong with the first part that cannot be loaded.
+    pub fn load(path: &Path, options: LoadOptions<'_>) -> Result<Self, LoadError> {
+        let mut files = ModelFiles::open(path, options.config)?;
+        if let Some(unet) = options.unet {
+            files.replace_unet(unet)?;
+        }
+        if let Some(vae) = options.vae {
+            files.replace_vae(vae)?;
+        }
+        Self::from_files(path, files, options)
+    }
+
+    /// Loads what `files` says; `path` is what errors about the whole of it name.
+    pub(crate) fn from_files(
+        path: &Path,
+        files: ModelFiles,
+        options: LoadOptions<'_>,
+    ) -> Result<Self, LoadError> {
+        let ModelFiles {
+            index,
+            text,
+            unet,
+            vae,
+            scheduler,
+            defaults,
+        } = files;
+        let device = options.device.select()?;
+        let dtype = options.precision.on(&device)?;
+        let vae_dtype = options.vae_precision.on(&device)?;
+        let default_scheduler = name_of(&scheduler);
+        let scheduler_works = by_name(default_scheduler, &scheduler).and_then(|(class, config)| {
+            let once = Steps::Count(1);
+            config.schedule(class, &once)
+        });
+        scheduler_works.map_err(|error| unsupported(path, format!("the scheduler: {error}")))?;
+        check_sizes(path, &text, &unet, index.requires_aesthetics_score)?;
+
+        let mut total = unet.open(dtype)?.bytes() + vae.open(vae_dtype)?.bytes();
+        for part in &text {
+            total += part.encoder.open(dtype)?.bytes();
+        }
+        let done = Cell::new(0);
+        let on_bytes = |bytes: u64| {
+            done.set(done.get() + bytes);
+            if let Some(progress) = options.progress {
+                progress(LoadProgress {
+                    done: done.get(),
+                    total,
+                });
+            }
+        };
+        let target = |dtype: DType| Target {
+            device: &device,
+            dtype,
+            on_bytes: &on_bytes,
+        };
+        let parts = text
+            .into_iter()
+            .map(|files| {
+                Ok(TextPart {
+                    tokenizer: files.tokenizer,
+                    encoder: Part::load(files.encoder, target(dtype), !options.offload)?,
+                })
+            })
+            .collect::<Result<_, LoadError>>()?;
+        Ok(Self {
+            prompts: PromptEncoder::new(parts, index.force_zeros_for_empty_prompt),
+            unet: Part::load(unet, target(dtype), true)?,
+            vae: Part::load(vae, target(vae_dtype), !options.offload)?,
+            index,
+            scheduler,
+            default_scheduler,
+            defaults,
+            preview: OnceLock::new(),
+        })
+    }
+}
+
+/// Whether text encoders and UNet are of one model.
+fn check_sizes(
+    path: &Path,
+    text: &[crate::model::TextFiles],
+    unet: &crate::model::PartFiles<crate::unet::UNetConfig>,
+    scores: bool,
+) -> Result<(), LoadError> {
+    let Some(last) = text.last() else {
+        return Err(unsupported(
+            path,
+            "a model without text encoders".to_owned(),
+        ));
+    };
+    let width: usize = text
+        .iter()
+        .map(|part| part.encoder.config.hidden_size)
+        .sum();
+    let unet = &unet.config;
+    if unet.cross_attention_dim.at(0) != width {
+        let what = format!(
+            "a UNet with cross_attention_dim {} beside text encoders of width {width}",
+            unet.cross_attention_dim.at(0)
+        );
+        return Err(unsupported(path, what));
+    }
+    let ids = if scores { 5 } else { 6 };
+    let added = last.encoder.config.projection_dim + ids * unet.addition_time_embed_dim;
+    if unet.projection_class_embeddings_input_dim != added {
+        let what = format!(
+            "a UNet with projection_class_embeddings_input_dim {} where text encoder and {ids} \
+             time ids make {added}",
+            unet.projection_class_embeddings_input_dim
+        );
+        return Err(unsupported(path, what));
+    }
+    Ok(())
+}
+
+fn unsupported(path: &Path, what: String) -> LoadError {
+    LoadError::Unsupported {
+        path: PathBuf::from(path),
+        what,
+    }
+}

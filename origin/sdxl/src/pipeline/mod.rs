@@ -1,0 +1,286 @@
+//! A checkpoint, whole: from words and pictures to pictures.
+//!
+//! [`Pipeline::load`] brings a checkpoint to a device (`load`). What a run is asked for is a [`Run`];
+//! `prepare` makes of it everything before the first step (schedule, conditioning, latents), `denoise`
+//! takes the steps, and the VAE decodes.
+
+mod denoise;
+mod load;
+mod picture;
+mod prepare;
+mod preview;
+mod run;
+mod state;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use burn::tensor::{DType, Tensor};
+use serde_json::{Map, Value};
+
+use crate::lora::{Lora, LoraTarget, TargetLayers};
+use crate::model::{Defaults, ModelIndex, Network, Part};
+use crate::noise::NoiseStream;
+use crate::scheduler::NAMES;
+use crate::text::{PromptEncoder, Prompts};
+use crate::unet::UNet2DConditionModel;
+use crate::vae::AutoencoderKL;
+use crate::{LoadError, RunError};
+pub(crate) use denoise::{Prepared, denoise};
+pub use load::{LoadOptions, LoadProgress};
+pub(crate) use picture::read;
+pub use picture::{Mask, Picture};
+use preview::PreviewFactors;
+pub use run::{GuidanceOptions, Run, Sizes, Start};
+pub(crate) use state::Resumed;
+pub use state::{Latents, RunState};
+
+/// A loaded checkpoint on a device. Runs share its weights and nothing else, so that they can
+/// go side by side from several threads.
+#[derive(Debug)]
+pub struct Pipeline {
+    prompts: PromptEncoder,
+    unet: Part<UNet2DConditionModel>,
+    vae: Part<AutoencoderKL>,
+    index: ModelIndex,
+    scheduler: Map<String, Value>,
+    default_scheduler: &'static str,
+    defaults: Option<Defaults>,
+    /// Fitted at the first preview.
+    preview: OnceLock<PreviewFactors>,
+}
+
+/// One step is done.
+pub struct StepDone<'a> {
+    /// Steps done of the present picture, from 1.
+    pub step: u32,
+    /// Steps of a picture.
+    pub steps: u32,
+    /// Which picture, from 0.
+    pub image: u32,
+    pipeline: &'a Pipeline,
+    done: usize,
+    run: &'a Resumed,
+    clean: &'a Tensor<4>,
+}
+
+impl StepDone<'_> {
+    /// What the picture will look like as far as can be said now, an eighth of its size.
+    ///
+    /// # Errors
+    /// [`RunError::Device`], [`RunError::NotFinite`].
+    pub fn preview(&self) -> Result<Picture, RunError> {
+        self.pipeline.preview(self.clean.clone())
+    }
+
+    /// All that it takes to go on from here ([`Pipeline::resume`]).
+    ///
+    /// # Errors
+    /// [`RunError::Device`].
+    pub fn state(&self) -> Result<RunState, RunError> {
+        RunState::save(self.image, self.done, self.run)
+    }
+}
+
+impl Pipeline {
+    /// Names for [`Run::scheduler`]. What a name leaves open (betas, spacing, what the UNet
+    /// predicts) is the checkpoint's.
+    pub const SCHEDULERS: &'static [&'static str] = &NAMES;
+
+    /// What it does unless told: its manifest's word, or the size it was trained for, its own
+    /// scheduler, and customary values.
+    #[must_use]
+    pub fn defaults(&self) -> Defaults {
+        self.defaults.clone().unwrap_or_else(|| {
+            let latents = self.unet.config().sample_size.unwrap_or(128);
+            let side = (latents * self.vae.config().scale()) as u32;
+            Defaults {
+                width: side,
+                height: side,
+                steps: 30,
+                guidance_scale: 5.0,
+                scheduler: self.default_scheduler.to_owned(),
+            }
+        })
+    }
+
+    /// The device, in words.
+    #[must_use]
+    pub fn device(&self) -> String {
+        format!("{:?}", self.unet.device())
+    }
+
+    /// Reads a LoRA for this model, in diffusers', kohya's or SGM's naming.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or that it is for another model.
+    pub fn load_lora(&self, path: &Path) -> Result<Lora, LoadError> {
+        let parts = self.prompts.parts();
+        let text = |second: bool| {
+            let part = if second {
+                parts.last()
+            } else {
+                parts.first().filter(|_| parts.len() > 1)
+            };
+            part.map(|part| target_layers(&part.encoder)).transpose()
+        };
+        let target = LoraTarget {
+            unet: target_layers(&self.unet)?,
+            unet_layers: self.unet.config().layers(),
+            text_encoder: text(false)?,
+            text_encoder_2: text(true)?,
+        };
+        Lora::open(path, &target)
+    }
+
+    /// Makes the pictures of a run. `on_step` is called after every step; breaking ends the run.
+    ///
+    /// # Errors
+    /// [`RunError::Invalid`] for a value the checkpoint does not take, [`RunError::Canceled`]
+    /// when `on_step` breaks, [`RunError::NotFinite`] instead of a black picture.
+    pub fn run(
+        &self,
+        run: &Run,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Picture>, RunError> {
+        self.pictures(run, None, on_step)
+    }
+
+    /// Goes on with a run where [`StepDone::state`] was saved, and makes its pictures from that
+    /// one on: the same bytes as without a break.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`]; [`RunError::State`] for a state of another run.
+    pub fn resume(
+        &self,
+        run: &Run,
+        state: &RunState,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Picture>, RunError> {
+        self.pictures(run, Some(state), on_step)
+    }
+
+    /// The latents of a run's only picture, for another model to go on with.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub fn latents(
+        &self,
+        run: &Run,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Latents, RunError> {
+        Latents::from_tensor(self.denoised(run, 0, None, on_step)?)
+    }
+
+    /// Pictures of latents, one each.
+    ///
+    /// # Errors
+    /// [`RunError::NotFinite`], [`RunError::Device`].
+    pub fn decode(&self, latents: &Latents) -> Result<Vec<Picture>, RunError> {
+        self.pictures_of(latents.to_tensor(self.unet.device()))
+    }
+
+    fn pictures(
+        &self,
+        run: &Run,
+        state: Option<&RunState>,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Picture>, RunError> {
+        let mut pictures = Vec::new();
+        let first = state.map_or(0, |state| state.image);
+        for image in first..run.images {
+            let state = state.filter(|state| state.image == image);
+            let latents = self.denoised(run, image, state, on_step)?;
+            pictures.extend(self.pictures_of(latents)?);
+        }
+        Ok(pictures)
+    }
+
+    fn denoised(
+        &self,
+        run: &Run,
+        image: u32,
+        state: Option<&RunState>,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Tensor<4>, RunError> {
+        let list = |text: &Option<String>| text.clone().map(|text| vec![text]);
+        let prompts = Prompts {
+            prompt: vec![run.prompt.clone()],
+            prompt_2: list(&run.prompt_2),
+            negative_prompt: list(&run.negative_prompt),
+            negative_prompt_2: list(&run.negative_prompt_2),
+            syntax: run.syntax,
+            clip_skip: run.clip_skip as usize,
+        };
+        let schedule = self.schedule(run)?;
+        let noise = NoiseStream::new(run.noise, run.seed.wrapping_add(image.into()));
+        let mut prepared = self.prepare(run, &prompts, &schedule, noise)?;
+        let (mut now, begin) = match state {
+            None => (Resumed::new(prepared.latents.clone()), 0),
+            Some(state) => {
+                let (found, wanted) = (state.shape(), prepared.latents.dims());
+                if found != wanted || state.done > prepared.plan.steps.len() {
+                    return Err(RunError::State(
+                        "it is of a run with another size".to_owned(),
+                    ));
+                }
+                let now = state.resume(self.unet.device());
+                prepared.skip(state.done, &now);
+                (now, state.done)
+            }
+        };
+        let order = prepared.plan.order;
+        let steps = prepared.plan.steps.len().div_ceil(order) as u32;
+        denoise(&mut prepared, begin, &mut now, &mut |done, now, clean| {
+            on_step(&StepDone {
+                step: done.div_ceil(order) as u32,
+                steps,
+                image,
+                pipeline: self,
+                done,
+                run: now,
+                clean,
+            })
+        })?;
+        Ok(now.latents)
+    }
+
+    /// Pictures out of finished latents `[batch, channels, height, width]`.
+    fn pictures_of(&self, latents: Tensor<4>) -> Result<Vec<Picture>, RunError> {
+        if !read(latents.clone())?.iter().all(|value| value.is_finite()) {
+            return Err(RunError::NotFinite { stage: "denoiser" });
+        }
+        Picture::from_unit(self.decode_unit(latents)?)
+    }
+
+    /// Pixels in 0 … 1, `[batch, 3, height, width]`.
+    pub(crate) fn decode_unit(&self, latents: Tensor<4>) -> Result<Tensor<4>, RunError> {
+        let unscaled = latents.div_scalar(self.vae.config().scaling_factor);
+        let vae = self.vae.network()?;
+        let pixels = vae.decode(unscaled.cast(self.vae.dtype())).cast(DType::F32);
+        Ok(pixels.div_scalar(2.0).add_scalar(0.5).clamp(0.0, 1.0))
+    }
+
+    fn preview(&self, clean: Tensor<4>) -> Result<Picture, RunError> {
+        let factors = if let Some(factors) = self.preview.get() {
+            factors
+        } else {
+            let fitted = PreviewFactors::fit(&*self.vae.network()?, self.unet.device())?;
+            self.preview.get_or_init(|| fitted)
+        };
+        factors.picture(clean)
+    }
+
+    pub(crate) fn prompts(&self) -> &PromptEncoder {
+        &self.prompts
+    }
+}
+
+fn target_layers<N: Network>(part: &Part<N>) -> Result<TargetLayers<'_>, LoadError> {
+    Ok(TargetLayers {
+        shapes: part.shapes()?,
+        device: part.device(),
+        dtype: part.dtype(),
+    })
+}

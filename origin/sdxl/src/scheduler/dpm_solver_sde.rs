@@ -1,0 +1,81 @@
+//! `DPMSolverSDEScheduler` (k-diffusion's `sample_dpmpp_sde`): half a step, then the whole one
+//! with what the UNet says there, noise added to both.
+
+use super::level::x0_beside;
+use super::schedule::Schedule;
+use super::step::{Bound, Combination, Step, Update};
+
+pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
+    let kind = schedule.config.prediction_type;
+    (begin..schedule.timesteps.len())
+        .map(|i| {
+            let is_half = i.is_multiple_of(2);
+            let (from, to) = (schedule.sigmas[i / 2], schedule.sigmas[i / 2 + 1]);
+            let middle = (from * to).sqrt();
+            let evaluated = if is_half { from } else { middle };
+            let (update, noise_mix) = if to == 0.0 {
+                let update = Update::Derivative {
+                    sigma: from,
+                    dt: -from,
+                    noise: None,
+                };
+                (update, None)
+            } else if is_half {
+                (Update::Combination(half(from, middle)), None)
+            } else {
+                (
+                    Update::Combination(whole(from, to)),
+                    Some(mix(from, middle, to)),
+                )
+            };
+            let level = if is_half { from } else { to };
+            Step {
+                timestep: schedule.timesteps[i],
+                sigma: level,
+                input_scale: 1.0 / evaluated.hypot(1.0),
+                x0: x0_beside(kind, evaluated),
+                bound: Bound::Free,
+                update,
+                noise_mix,
+                noised: (1.0, level),
+            }
+        })
+        .collect()
+}
+
+fn half(from: f64, to: f64) -> Combination {
+    let (ratio, up) = ancestral(from, to);
+    Combination {
+        keeps_anchor: true,
+        sample: ratio,
+        memo: 1.0 - ratio,
+        noise: Some(up),
+        ..Combination::default()
+    }
+}
+
+fn whole(from: f64, to: f64) -> Combination {
+    let (ratio, up) = ancestral(from, to);
+    Combination {
+        anchor: ratio,
+        memo: 1.0 - ratio,
+        noise: Some(up),
+        ..Combination::default()
+    }
+}
+
+/// What is left of the latents when σ falls to below `to`, and the noise that raises it again.
+fn ancestral(from: f64, to: f64) -> (f64, f64) {
+    let up = (to * to * (from * from - to * to) / (from * from))
+        .sqrt()
+        .min(to);
+    let down = (to * to - up * up).sqrt();
+    (down / from, up)
+}
+
+/// Both noises of a step are of one Brownian path over σ: that of the whole step goes on where
+/// that of its half ended.
+fn mix(from: f64, middle: f64, to: f64) -> (f64, f64) {
+    let share = |part: f64| (part / (from - to)).sqrt();
+    (share(from - middle), share(middle - to))
+}

@@ -1,0 +1,91 @@
+//! One safetensors file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::LoadError;
+
+/// A safetensors file, mapped into memory: nothing is read before it is asked for.
+#[derive(Debug)]
+pub(crate) struct SafetensorsFile {
+    path: PathBuf,
+    bytes: Bytes,
+    tensors: BTreeMap<String, Entry>,
+}
+
+/// What the header says of a tensor.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl SafetensorsFile {
+    /// Maps a file and reads its header.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`], [`LoadError::Safetensors`].
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let read = |source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(read)?;
+        #[expect(
+            unsafe_code,
+            reason = "a file of weights is replaced, not changed, while it is in use"
+        )]
+        // SAFETY: undefined only if another process writes into the file or truncates it.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        let bytes = Bytes::from_owner(map);
+        let broken = |source| LoadError::Safetensors {
+            path: path.to_owned(),
+            source,
+        };
+        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+        let begin = size_of::<u64>() + header;
+        let tensors = metadata
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| {
+                let (from, to) = info.data_offsets;
+                let entry = Entry {
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    range: begin + from..begin + to,
+                };
+                (name, entry)
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            tensors,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every tensor's name, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.tensors.get(name)
+    }
+
+    /// A tensor's bytes, little-endian, row by row; a view that keeps the file mapped.
+    pub fn bytes(&self, entry: &Entry) -> Bytes {
+        self.bytes.slice(entry.range.clone())
+    }
+}
