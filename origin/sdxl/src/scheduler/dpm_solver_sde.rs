@@ -32,7 +32,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
             Step {
                 timestep: schedule.timesteps[i],
                 sigma: level,
-                input_scale: 1.0 / evaluated.hypot(1.0),
+                input_divisor: evaluated.hypot(1.0),
                 x0: x0_beside(kind, evaluated),
                 bound: Bound::Free,
                 update,

@@ -36,7 +36,7 @@ fn each(
             Step {
                 timestep: *timestep,
                 sigma,
-                input_scale: 1.0 / sigma.hypot(1.0),
+                input_divisor: sigma.hypot(1.0),
                 x0: x0_beside(schedule.config.prediction_type, sigma),
                 bound: Bound::Free,
                 update: Update::Derivative { sigma, dt, noise },

@@ -29,7 +29,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
             Step {
                 timestep,
                 sigma: training.sigma_at(timestep),
-                input_scale: 1.0,
+                input_divisor: 1.0,
                 x0: now.x0(config.prediction_type),
                 bound: config.bound(),
                 update: Update::Combination(update),

@@ -33,7 +33,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
             Step {
                 timestep: schedule.timesteps[i],
                 sigma,
-                input_scale: 1.0 / sigma.hypot(1.0),
+                input_divisor: sigma.hypot(1.0),
                 x0: x0_beside(schedule.config.prediction_type, sigma),
                 bound: Bound::Free,
                 update: Update::Combination(update),

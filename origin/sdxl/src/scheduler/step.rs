@@ -26,8 +26,8 @@ pub struct Step {
     pub timestep: f64,
     /// The noise level it starts from.
     pub sigma: f64,
-    /// The UNet sees the latents times this.
-    pub input_scale: f64,
+    /// The UNet sees the latents divided by this.
+    pub input_divisor: f64,
     /// How x₀ is read from the UNet's answer.
     pub x0: Prediction,
     /// What x₀ is held to.
@@ -156,7 +156,8 @@ impl Step {
     /// What the UNet sees of the latents.
     #[must_use]
     pub fn scale_model_input(&self, sample: Tensor<4>) -> Tensor<4> {
-        sample.mul_scalar(self.input_scale)
+        // Divided as diffusers does it: with zero terminal SNR the last bit of this is amplified.
+        sample.div_scalar(self.input_divisor)
     }
 
     /// Whether the step wants fresh noise.

@@ -37,7 +37,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize, options: StepOptions) -> 
             Step {
                 timestep,
                 sigma: training.sigma_at(timestep),
-                input_scale: 1.0,
+                input_divisor: 1.0,
                 x0: now.x0(config.prediction_type),
                 // It has the options, and does not look at them.
                 bound: Bound::Free,

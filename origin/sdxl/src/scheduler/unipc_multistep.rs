@@ -40,7 +40,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
             Step {
                 timestep: schedule.timesteps[i],
                 sigma: schedule.sigmas[i],
-                input_scale: 1.0,
+                input_divisor: 1.0,
                 x0: now.x0(config.prediction_type),
                 bound: config.threshold(),
                 update: Update::Combination(update),
