@@ -174,6 +174,34 @@ fn what_is_brought_to_the_device_for_each_use_computes_the_same() {
 }
 
 #[test]
+fn tiles_are_taken_where_a_picture_is_larger_and_make_nearly_the_same() {
+    let tiled = |vae_tile| {
+        let options = LoadOptions {
+            vae_tile: Some(vae_tile),
+            ..on_cpu()
+        };
+        Pipeline::load(&fixtures().join("pipeline"), options).expect("the tiny model")
+    };
+    let whole = tiny();
+    let run = tiny_run(&whole, "a red fox");
+    let expected = picture(&whole, &run);
+    // 8×8 latents.
+    assert_eq!(picture(&tiled(8), &run), expected);
+    let in_tiles = picture(&tiled(4), &run);
+    assert_ne!(in_tiles, expected);
+    let mean = mean_difference(&in_tiles, &expected);
+    assert!(mean < 32.0, "off by {mean} of 255 in the mean");
+}
+
+/// How far bytes are apart in the mean.
+fn mean_difference(a: &Picture, b: &Picture) -> f64 {
+    assert_eq!(a.rgb.len(), b.rgb.len());
+    let pairs = a.rgb.iter().zip(&b.rgb);
+    let off: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    off as f64 / a.rgb.len() as f64
+}
+
+#[test]
 fn half_the_bits_make_nearly_the_same_picture() {
     let whole = tiny();
     let half = Pipeline::load(
@@ -193,9 +221,7 @@ fn half_the_bits_make_nearly_the_same_picture() {
         ..tiny_run(&whole, "a red fox")
     };
     let (whole, half) = (picture(&whole, &run), picture(&half, &run));
-    let pairs = whole.rgb.iter().zip(&half.rgb);
-    let off: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    let mean = off as f64 / whole.rgb.len() as f64;
+    let mean = mean_difference(&whole, &half);
     assert!(mean > 0.0 && mean < 8.0, "off by {mean} of 255 in the mean");
 }
 

@@ -94,16 +94,16 @@ struct Setup {
 impl Setup {
     /// One network of a folder.
     fn network<N: Network>(&self, folder: &str) -> Result<Part<N>, LoadError> {
+        self.load(PartFiles::folder(&self.fixtures.path(folder))?)
+    }
+
+    fn load<N: Network>(&self, files: PartFiles<N::Config>) -> Result<Part<N>, LoadError> {
         let target = Target {
             device: &self.device,
             dtype: self.dtype,
             on_bytes: &|_| {},
         };
-        Part::load(
-            PartFiles::folder(&self.fixtures.path(folder))?,
-            target,
-            true,
-        )
+        Part::load(files, target, true)
     }
 
     /// A whole model.

@@ -2,11 +2,17 @@
 
 use super::fixtures::Case;
 use super::{CaseError, Outcome, Setup};
-use crate::vae::AutoencoderKL;
+use crate::model::PartFiles;
+use crate::vae::{AutoencoderKL, VaeConfig};
 
 pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let folder: Option<String> = case.argument("folder")?;
-    let part = setup.network::<AutoencoderKL>(folder.as_deref().unwrap_or("pipeline/vae"))?;
+    let folder = setup
+        .fixtures
+        .path(folder.as_deref().unwrap_or("pipeline/vae"));
+    let mut files = PartFiles::<VaeConfig>::folder(&folder)?;
+    files.config.tile = case.argument("tile_latent_min_size")?;
+    let part = setup.load::<AutoencoderKL>(files)?;
     let model = part.network()?;
     let input = |name| -> Result<_, CaseError> {
         Ok(setup

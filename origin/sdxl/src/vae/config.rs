@@ -22,6 +22,10 @@ pub struct VaeConfig {
     pub norm_num_groups: usize,
     /// The denoiser's latents are the encoder's times this.
     pub scaling_factor: f64,
+    /// Latents a side of the tiles that a larger picture is taken in; whole where there is none.
+    /// No part of the file: how much memory there is decides.
+    #[serde(skip)]
+    pub tile: Option<usize>,
     #[serde(default)]
     down_block_types: Vec<String>,
     #[serde(default)]

@@ -3,6 +3,7 @@
 mod blocks;
 mod config;
 mod model;
+mod tiling;
 
 pub use config::VaeConfig;
 pub use model::AutoencoderKL;

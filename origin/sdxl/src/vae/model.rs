@@ -4,6 +4,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::blocks::{DownEncoderBlock, EPS, MidBlock, UpDecoderBlock};
 use super::config::VaeConfig;
+use super::tiling::Tiles;
 use crate::LoadError;
 use crate::model::Network;
 use crate::nn::{Conv2d, ConvShape, GroupNorm};
@@ -65,7 +66,15 @@ impl AutoencoderKL {
     /// Pictures `[batch, 3, height, width]` in −1 … 1 to unscaled latents.
     #[must_use]
     pub fn encode(&self, pictures: Tensor<4>) -> Moments {
-        let moments = self.quant_conv.forward(self.encoder.forward(pictures));
+        let whole = |pictures| self.quant_conv.forward(self.encoder.forward(pictures));
+        let tiles = self.config.tile.map(|latents| Tiles {
+            input: latents * self.config.scale(),
+            output: latents,
+        });
+        let moments = match tiles.filter(|tiles| tiles.are_needed(&pictures)) {
+            Some(tiles) => tiles.apply(&pictures, whole),
+            None => whole(pictures),
+        };
         let latent = self.config.latent_channels;
         Moments {
             mean: moments.clone().narrow(1, 0, latent),
@@ -77,7 +86,15 @@ impl AutoencoderKL {
     /// `[batch, 3, 8 × height, 8 × width]`.
     #[must_use]
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        self.decoder.forward(self.post_quant_conv.forward(latents))
+        let whole = |latents| self.decoder.forward(self.post_quant_conv.forward(latents));
+        let tiles = self.config.tile.map(|side| Tiles {
+            input: side,
+            output: side * self.config.scale(),
+        });
+        match tiles.filter(|tiles| tiles.are_needed(&latents)) {
+            Some(tiles) => tiles.apply(&latents, whole),
+            None => whole(latents),
+        }
     }
 }
 
