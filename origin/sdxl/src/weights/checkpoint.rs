@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::DType;
-use bytes::Bytes;
 use safetensors::Dtype;
 use serde::Deserialize;
 
-use super::file::SafetensorsFile;
+use super::file::{Region, SafetensorsFile};
 use super::json::read_json;
 use crate::LoadError;
 
@@ -50,7 +49,7 @@ pub(super) struct Stored {
     pub dtype: Dtype,
     /// After the cut.
     pub shape: Vec<usize>,
-    pub bytes: Bytes,
+    pub region: Region,
     pub is_transposed: bool,
 }
 
@@ -154,7 +153,7 @@ impl Checkpoint {
         self.places
             .keys()
             .filter_map(|name| self.find(name))
-            .map(|stored| stored.bytes.len() as u64)
+            .map(|stored| stored.region.len() as u64)
             .sum()
     }
 
@@ -172,14 +171,14 @@ impl Checkpoint {
         let place = self.places.get(name)?;
         let file = self.files.get(place.file)?;
         let entry = file.entry(&place.name)?;
-        let (mut shape, mut bytes) = (entry.shape.clone(), file.bytes(entry));
+        let (mut shape, mut region) = (entry.shape.clone(), file.region(entry));
         match place.cut {
             Cut::Whole => {}
             Cut::Third(third) => {
                 let rows = shape.first_mut()?;
                 *rows /= 3;
-                let length = bytes.len() / 3;
-                bytes = bytes.slice(third * length..(third + 1) * length);
+                let length = region.len() / 3;
+                region = region.slice(third * length..(third + 1) * length);
             }
             Cut::Transposed => shape.reverse(),
         }
@@ -188,7 +187,7 @@ impl Checkpoint {
             name: place.name.clone(),
             dtype: entry.dtype,
             shape,
-            bytes,
+            region,
             is_transposed: place.cut == Cut::Transposed,
         })
     }

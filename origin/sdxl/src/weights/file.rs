@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::Mmap;
@@ -15,6 +16,7 @@ use crate::LoadError;
 #[derive(Debug)]
 pub(crate) struct SafetensorsFile {
     path: PathBuf,
+    file: Arc<File>,
     bytes: Bytes,
     tensors: BTreeMap<String, Entry>,
 }
@@ -66,6 +68,7 @@ impl SafetensorsFile {
             .collect();
         Ok(Self {
             path: path.to_owned(),
+            file: Arc::new(file),
             bytes,
             tensors,
         })
@@ -87,5 +90,57 @@ impl SafetensorsFile {
     /// A tensor's bytes, little-endian, row by row; a view that keeps the file mapped.
     pub fn bytes(&self, entry: &Entry) -> Bytes {
         self.bytes.slice(entry.range.clone())
+    }
+
+    /// The same, to be read rather than looked at.
+    pub(super) fn region(&self, entry: &Entry) -> Region {
+        Region {
+            file: Arc::clone(&self.file),
+            bytes: self.bytes(entry),
+            offset: entry.range.start as u64,
+        }
+    }
+}
+
+/// A part of a file: mapped, and to be read. What is only read once is better not touched where
+/// it is mapped: those pages would count as this process's memory until the system wants them.
+#[derive(Clone, Debug)]
+pub(super) struct Region {
+    file: Arc<File>,
+    bytes: Bytes,
+    offset: u64,
+}
+
+impl Region {
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A view of the mapped file.
+    pub fn mapped(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The part from `range`.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            offset: self.offset + range.start as u64,
+            bytes: self.bytes.slice(range),
+        }
+    }
+
+    /// Reads as many bytes as `into` has, from byte `at` on.
+    pub fn read(&self, at: usize, into: &mut [u8]) -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileExt as _;
+            self.file.read_exact_at(into, self.offset + at as u64)
+        }
+        #[cfg(not(unix))]
+        {
+            into.copy_from_slice(&self.bytes[at..at + into.len()]);
+            Ok(())
+        }
     }
 }

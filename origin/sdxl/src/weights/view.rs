@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::checkpoint::{Checkpoint, Stored};
-use super::convert::{all_finite, convert};
+use super::convert::{Converted, convert};
 use super::store::Store;
 use crate::LoadError;
 use crate::lora::{Adapters, LowRank};
@@ -57,12 +57,13 @@ impl<'a> Loading<'a> {
                 name: name.clone(),
                 expected: shape.to_vec(),
             })?;
-        let bytes = stored.bytes.len() as u64;
+        let bytes = stored.region.len() as u64;
         let tensor = upload(stored, shape, self.target)?;
         (self.target.on_bytes)(bytes);
-        let row = tensor.clone().reshape([-1]);
-        self.taken.borrow_mut().insert(name, row);
-        Ok(tensor)
+        // Row by row also where the file has columns: another layout rounds otherwise.
+        let row = tensor.reshape([-1]);
+        self.taken.borrow_mut().insert(name, row.clone());
+        Ok(row.reshape(shape))
     }
 
     /// Ends the load.
@@ -189,14 +190,19 @@ fn upload<const D: usize>(
             found: stored.shape,
         });
     }
-    let Some(bytes) = convert(stored.bytes, stored.dtype, target.dtype) else {
+    let converted = convert(&stored.region, stored.dtype, target.dtype);
+    let Some(Converted { bytes, is_finite }) = converted.map_err(|source| LoadError::Read {
+        path: stored.path.clone(),
+        source,
+    })?
+    else {
         return Err(LoadError::Type {
             path: stored.path,
             name: stored.name,
             found: format!("{:?}", stored.dtype),
         });
     };
-    if !all_finite(&bytes, target.dtype) {
+    if !is_finite {
         return Err(LoadError::NotFinite {
             path: stored.path,
             name: stored.name,

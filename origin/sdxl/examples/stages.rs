@@ -1,0 +1,51 @@
+//! `stages MODEL [SIZE]`: how long each stage of a picture takes, for `scripts/bench sdxl`.
+
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use darkroom_sdxl::scheduler::Steps;
+use darkroom_sdxl::{GuidanceOptions, LoadOptions, Pipeline, Run};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, rest @ ..] = &arguments[..] else {
+        return Err("wanted: MODEL [SIZE]".into());
+    };
+    let side: u32 = rest.first().map_or(Ok(512), |side| side.parse())?;
+    let begun = Instant::now();
+    let pipeline = Pipeline::load(Path::new(model), LoadOptions::default())?;
+    report("load", begun);
+    // Without guidance: a batch of one at each of three steps.
+    let run = Run {
+        width: side,
+        height: side,
+        steps: Steps::Count(3),
+        guidance: GuidanceOptions {
+            scale: 1.0,
+            ..GuidanceOptions::default()
+        },
+        ..pipeline
+            .defaults()
+            .run("a photo of an astronaut riding a horse on mars")
+    };
+    let begun = Instant::now();
+    let mut ends = Vec::new();
+    let latents = pipeline.latents(&run, &mut |_| {
+        ends.push(begun.elapsed().as_secs_f64());
+        ControlFlow::Continue(())
+    })?;
+    let step = (ends[2] - ends[1]).min(ends[1] - ends[0]);
+    println!("text encoders: {:.2} s", ends[0] - step);
+    println!("UNet step: {step:.2} s");
+    let begun = Instant::now();
+    drop(pipeline.decode(&latents)?);
+    report("VAE decode", begun);
+    Ok(())
+}
+
+fn report(stage: &str, begun: Instant) {
+    println!("{stage}: {:.2} s", begun.elapsed().as_secs_f64());
+}
