@@ -21,6 +21,7 @@
 //! ```
 
 mod device;
+mod elimination;
 mod error;
 mod lora;
 mod model;

@@ -16,6 +16,7 @@ mod compare;
 mod fixtures;
 mod loras;
 mod noise;
+mod nudge;
 mod runs;
 mod schedulers;
 mod text;

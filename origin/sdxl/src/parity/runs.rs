@@ -2,18 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::compare::{Comparison, Measure, RUN, STAGE, turned};
 use super::fixtures::Case;
+use super::nudge::{Nudge, roundings};
 use super::schedulers::{self, row};
 use super::text::{number, prompts};
 use super::{CaseError, Outcome, Setup, loras};
 use crate::Precision;
 use crate::model::{ModelFiles, PartFiles, TextFiles};
-use crate::noise::{NoiseStream, normal};
+use crate::noise::NoiseStream;
 use crate::pipeline::{
     Latents, Mask, Picture, Pipeline, Prepared, Resumed, Run, Sizes, Start, denoise, read,
 };
@@ -279,43 +280,6 @@ fn compare(
     let pixels = read(pipeline.decode_unit(latents)?)?;
     parts.push(Comparison::new("image", &pixels, &image, measure));
     Ok(parts)
-}
-
-/// What is done to a run's latents to see how far it moves what is made of them.
-#[derive(Clone, Copy)]
-enum Nudge {
-    None,
-    /// All of them are scaled by 1 and this.
-    Scale(f64),
-    /// Each is off by about this share of it, one way or the other, as a rounded number is; every
-    /// number of the draw another way.
-    Round(f64, u32),
-}
-
-impl Nudge {
-    fn apply(self, latents: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::None => latents,
-            Self::Scale(share) => latents.mul_scalar(1.0 + share),
-            Self::Round(share, draw) => {
-                let shape = latents.dims();
-                let off = normal(0, draw, shape.iter().product());
-                let off = TensorData::new(off, shape);
-                let off = Tensor::<4>::from_data(off, (&latents.device(), DType::F32));
-                latents.clone() + latents * off.mul_scalar(share)
-            }
-        }
-    }
-}
-
-/// Two ways of being rounded to 16 bits: off by a quarter of the last bit in the mean.
-fn roundings(precision: Precision) -> [Nudge; 2] {
-    let share = match precision {
-        Precision::F32 => 0.0,
-        Precision::F16 => 1.0 / 4096.0,
-        Precision::Bf16 => 1.0 / 512.0,
-    };
-    [Nudge::Round(share, 0), Nudge::Round(share, 1)]
 }
 
 /// How far nudges of a run's start move its end.

@@ -1,14 +1,16 @@
 //! A checkpoint, whole: from words and pictures to pictures.
 //!
 //! [`Pipeline::load`] brings a checkpoint to a device (`load`). What a run is asked for is a [`Run`];
-//! `prepare` makes of it everything before the first step (schedule, conditioning, latents), `denoise`
-//! takes the steps, and the VAE decodes.
+//! `prepare` makes of it everything before the first step (its `range` of the schedule, conditioning,
+//! the latents to `begin` with), `denoise` takes the steps, and the VAE decodes.
 
+mod begin;
 mod denoise;
 mod load;
 mod picture;
 mod prepare;
 mod preview;
+mod range;
 mod run;
 mod state;
 

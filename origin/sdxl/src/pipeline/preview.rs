@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::picture::{Picture, read};
 use crate::RunError;
+use crate::elimination::solve;
 use crate::noise::normal;
 use crate::vae::AutoencoderKL;
 
@@ -99,7 +100,7 @@ fn colours() -> Vec<[f64; 3]> {
 /// The rows that times the inputs come nearest to the outputs, by the normal equations.
 fn least_squares(inputs: &[Vec<f64>], outputs: &[[f64; 3]]) -> Vec<[f64; 3]> {
     let n = inputs.first().map_or(0, Vec::len);
-    let mut rows: Vec<Vec<f64>> = (0..n)
+    let equations = (0..n)
         .map(|i| {
             let products = (0..n).map(|j| inputs.iter().map(|row| row[i] * row[j]).sum());
             let targets = (0..3).map(|c| {
@@ -109,28 +110,6 @@ fn least_squares(inputs: &[Vec<f64>], outputs: &[[f64; 3]]) -> Vec<[f64; 3]> {
             products.chain(targets).collect()
         })
         .collect();
-    for i in 0..n {
-        let pivot = (i..n).max_by(|a, b| rows[*a][i].abs().total_cmp(&rows[*b][i].abs()));
-        rows.swap(i, pivot.unwrap_or(i));
-        let pivot = rows[i].clone();
-        for (j, row) in rows.iter_mut().enumerate() {
-            if j != i && pivot[i] != 0.0 {
-                let factor = row[i] / pivot[i];
-                row.iter_mut()
-                    .zip(&pivot)
-                    .for_each(|(x, p)| *x -= factor * p);
-            }
-        }
-    }
-    (0..n)
-        .map(|i| {
-            [0, 1, 2].map(|c| {
-                if rows[i][i] == 0.0 {
-                    0.0
-                } else {
-                    rows[i][n + c] / rows[i][i]
-                }
-            })
-        })
-        .collect()
+    let rows = solve(equations).into_iter();
+    rows.filter_map(|row| row.try_into().ok()).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use super::schedule::{Schedule, StepOptions};
-use super::step::{Combination, Step, Update};
+use super::step::{Combination, Step};
 
 pub(super) fn steps(schedule: &Schedule, begin: usize, options: StepOptions) -> Vec<Step> {
     let (config, training) = (&schedule.config, &schedule.training);
@@ -14,11 +14,11 @@ pub(super) fn steps(schedule: &Schedule, begin: usize, options: StepOptions) -> 
     };
     // Not by the next step's timestep: by a step of the training's length over the steps'.
     let ratio = (config.num_train_timesteps / schedule.steps) as f64;
-    schedule.timesteps[begin..]
-        .iter()
-        .map(|timestep| {
+    (begin..schedule.timesteps.len())
+        .map(|i| {
+            let timestep = schedule.timesteps[i];
             let previous = timestep - ratio;
-            let alpha = training.alpha_at(*timestep);
+            let alpha = training.alpha_at(timestep);
             let previous_alpha = if previous < 0.0 {
                 last_alpha
             } else {
@@ -39,16 +39,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize, options: StepOptions) -> 
                 noise: (eta > 0.0).then_some(deviation),
                 ..Combination::default()
             };
-            Step {
-                timestep: *timestep,
-                sigma: training.sigma_at(*timestep),
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                bound: config.bound(),
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            schedule.preserving(i, now, config.bound(), update)
         })
         .collect()
 }

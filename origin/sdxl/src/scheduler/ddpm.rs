@@ -3,7 +3,7 @@
 use super::config::VarianceType;
 use super::level::Level;
 use super::schedule::Schedule;
-use super::step::{Combination, Step, Update};
+use super::step::{Combination, Step};
 
 pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
     let (config, training) = (&schedule.config, &schedule.training);
@@ -29,16 +29,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 ..Combination::default()
             };
             let now = Level::of_alpha(alpha);
-            Step {
-                timestep,
-                sigma: training.sigma_at(timestep),
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                bound: config.bound(),
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            schedule.preserving(i, now, config.bound(), update)
         })
         .collect()
 }

@@ -4,7 +4,7 @@
 use super::config::{AlgorithmType, FinalSigmas, SchedulerConfig, SolverType};
 use super::level::Level;
 use super::schedule::Schedule;
-use super::step::{Combination, Remembers, Step, Update};
+use super::step::{Combination, Remembers, Step};
 
 pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
     let config = &schedule.config;
@@ -21,16 +21,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 remembers: remembers(config, now),
                 ..combine(config, &levels[i + 1 - order..=i + 1])
             };
-            Step {
-                timestep: schedule.timesteps[i],
-                sigma: schedule.sigmas[i],
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                bound: config.threshold(),
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            schedule.preserving(i, now, config.threshold(), update)
         })
         .collect()
 }

@@ -1,12 +1,10 @@
 //! `DPMSolverSDEScheduler` (k-diffusion's `sample_dpmpp_sde`): half a step, then the whole one
 //! with what the UNet says there, noise added to both.
 
-use super::level::x0_beside;
 use super::schedule::Schedule;
-use super::step::{Bound, Combination, Step, Update};
+use super::step::{Combination, Step, Update};
 
 pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
-    let kind = schedule.config.prediction_type;
     (begin..schedule.timesteps.len())
         .map(|i| {
             let is_half = i.is_multiple_of(2);
@@ -28,16 +26,13 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                     Some(mix(from, middle, to)),
                 )
             };
+            // The UNet looks at the middle; the step is one to its end.
             let level = if is_half { from } else { to };
             Step {
-                timestep: schedule.timesteps[i],
                 sigma: level,
-                input_divisor: evaluated.hypot(1.0),
-                x0: x0_beside(kind, evaluated),
-                bound: Bound::Free,
-                update,
-                noise_mix,
                 noised: (1.0, level),
+                noise_mix,
+                ..schedule.beside(i, evaluated, update)
             }
         })
         .collect()

@@ -1,8 +1,7 @@
 //! `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`.
 
-use super::level::x0_beside;
 use super::schedule::Schedule;
-use super::step::{Bound, Step, Update};
+use super::step::{Step, Update};
 
 /// Latents are a clean picture plus σ times noise; a step follows the straight line towards x₀
 /// until the next σ.
@@ -27,22 +26,11 @@ fn each(
     begin: usize,
     update: impl Fn(f64, f64) -> (f64, Option<f64>),
 ) -> Vec<Step> {
-    let pairs = schedule.sigmas.windows(2).zip(&schedule.timesteps);
-    pairs
-        .skip(begin)
-        .map(|(pair, timestep)| {
-            let (sigma, next) = (pair[0], pair[1]);
+    (begin..schedule.timesteps.len())
+        .map(|i| {
+            let (sigma, next) = (schedule.sigmas[i], schedule.sigmas[i + 1]);
             let (dt, noise) = update(sigma, next);
-            Step {
-                timestep: *timestep,
-                sigma,
-                input_divisor: sigma.hypot(1.0),
-                x0: x0_beside(schedule.config.prediction_type, sigma),
-                bound: Bound::Free,
-                update: Update::Derivative { sigma, dt, noise },
-                noise_mix: None,
-                noised: (1.0, sigma),
-            }
+            schedule.beside(i, sigma, Update::Derivative { sigma, dt, noise })
         })
         .collect()
 }

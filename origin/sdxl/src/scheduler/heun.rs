@@ -1,6 +1,5 @@
 //! `HeunDiscreteScheduler`.
 
-use super::level::x0_beside;
 use super::schedule::Schedule;
 use super::step::{Bound, Combination, Remembers, Step, Update};
 
@@ -43,14 +42,8 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 }
             };
             Step {
-                timestep: schedule.timesteps[i],
-                sigma,
-                input_divisor: sigma.hypot(1.0),
-                x0: x0_beside(config.prediction_type, sigma),
                 bound,
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (1.0, sigma),
+                ..schedule.beside(i, sigma, Update::Combination(update))
             }
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use super::schedule::Schedule;
-use super::step::{Combination, Step, Update};
+use super::step::{Combination, Step};
 
 /// Standard deviation of the data, as the models were trained with it.
 const SIGMA_DATA: f64 = 0.5;
@@ -26,16 +26,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 noise: next.map(|next| next.sigma),
                 ..Combination::default()
             };
-            Step {
-                timestep,
-                sigma: training.sigma_at(timestep),
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                bound: config.bound(),
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            schedule.preserving(i, now, config.bound(), update)
         })
         .collect()
 }

@@ -1,7 +1,8 @@
 //! A place in the noise, seen as solvers see it.
 
 use super::config::{PredictionType, SchedulerConfig};
-use super::step::{Bound, Prediction};
+use super::schedule::Schedule;
+use super::step::{Bound, Combination, Prediction, Step, Update};
 
 /// A noise level in the variance-preserving scale: latents are α · clean + σ · noise.
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +58,51 @@ impl Level {
 }
 
 /// x₀ for latents that are a clean picture plus σ times noise.
-pub(super) fn x0_beside(kind: PredictionType, sigma: f64) -> Prediction {
+fn x0_beside(kind: PredictionType, sigma: f64) -> Prediction {
     let (sample, output) = match kind {
         PredictionType::Epsilon => (1.0, -sigma),
         PredictionType::VPrediction => (1.0 / (sigma * sigma + 1.0), -sigma / sigma.hypot(1.0)),
         PredictionType::Sample => (0.0, 1.0),
     };
     Prediction { sample, output }
+}
+
+impl Schedule {
+    /// Evaluation `i` of a solver whose latents are in the variance-preserving scale.
+    pub(super) fn preserving(
+        &self,
+        i: usize,
+        now: Level,
+        bound: Bound,
+        update: Combination,
+    ) -> Step {
+        let timestep = self.timesteps[i];
+        let sigma = self.sigmas.get(i).copied();
+        Step {
+            timestep,
+            sigma: sigma.unwrap_or_else(|| self.training.sigma_at(timestep)),
+            input_divisor: 1.0,
+            x0: now.x0(self.config.prediction_type),
+            bound,
+            update: Update::Combination(update),
+            noise_mix: None,
+            noised: (now.alpha, now.sigma),
+        }
+    }
+
+    /// Evaluation `i` of a solver whose latents are a clean picture plus σ times noise.
+    pub(super) fn beside(&self, i: usize, sigma: f64, update: Update) -> Step {
+        Step {
+            timestep: self.timesteps[i],
+            sigma,
+            input_divisor: sigma.hypot(1.0),
+            x0: x0_beside(self.config.prediction_type, sigma),
+            bound: Bound::Free,
+            update,
+            noise_mix: None,
+            noised: (1.0, sigma),
+        }
+    }
 }
 
 impl SchedulerConfig {

@@ -1,8 +1,7 @@
 //! `LMSDiscreteScheduler`: linear multistep over the derivatives of up to four steps.
 
-use super::level::x0_beside;
 use super::schedule::Schedule;
-use super::step::{Bound, Combination, MEMORY, Remembers, Step, Update};
+use super::step::{Combination, MEMORY, Remembers, Step, Update};
 
 pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
     let sigmas = &schedule.sigmas;
@@ -30,16 +29,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 past: [factor(1), factor(2), factor(3)],
                 ..Combination::default()
             };
-            Step {
-                timestep: schedule.timesteps[i],
-                sigma,
-                input_divisor: sigma.hypot(1.0),
-                x0: x0_beside(schedule.config.prediction_type, sigma),
-                bound: Bound::Free,
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (1.0, sigma),
-            }
+            schedule.beside(i, sigma, Update::Combination(update))
         })
         .collect()
 }

@@ -6,6 +6,7 @@
 //! ([`Step`]), all in f64 and before the first step. A run keeps only what solvers remember
 //! between steps ([`History`]), so that runs cannot disturb one another.
 
+mod check;
 mod class;
 mod config;
 mod ddim;
@@ -19,6 +20,7 @@ mod level;
 mod lms;
 mod schedule;
 mod sigmas;
+mod spacing;
 mod step;
 mod tcd;
 mod training;

@@ -1,8 +1,9 @@
 //! Which timesteps and noise levels a run visits.
 
 use super::class::SchedulerClass;
-use super::config::{AlgorithmType, FinalSigmas, SchedulerConfig, TimestepSpacing, TimestepType};
+use super::config::{FinalSigmas, SchedulerConfig, TimestepSpacing, TimestepType};
 use super::sigmas::spaced;
+use super::spacing::{distilled, evenly, whole};
 use super::step::Plan;
 use super::training::{LEAST_ALPHA, Training};
 use super::{
@@ -108,81 +109,11 @@ impl SchedulerConfig {
         schedule.visit(steps);
         Ok(schedule)
     }
-
-    fn check(&self, class: SchedulerClass, steps: &Steps) -> Result<(), SchedulerError> {
-        let unsupported = |what: &str| Err(SchedulerError::Unsupported(what.to_owned()));
-        let invalid = |what: &str| Err(SchedulerError::Invalid(what.to_owned()));
-        if self.use_flow_sigmas {
-            return unsupported("use_flow_sigmas");
-        }
-        if self
-            .interpolation_type
-            .as_deref()
-            .is_some_and(|kind| kind != "linear")
-        {
-            return unsupported("interpolation_type other than linear");
-        }
-        let spacings = [
-            self.use_karras_sigmas,
-            self.use_exponential_sigmas,
-            self.use_beta_sigmas,
-            self.use_lu_lambdas,
-        ];
-        if spacings.iter().filter(|on| **on).count() > 1 {
-            return invalid("only one of Karras, exponential, beta and lambda spacing can be used");
-        }
-        if !(1..=3).contains(&self.solver_order) {
-            return unsupported("a solver_order other than 1, 2 and 3");
-        }
-        let ends_at_zero = self.final_sigmas_type == FinalSigmas::Zero;
-        if class == SchedulerClass::DPMSolverMultistepScheduler
-            && !self.algorithm_type.predicts_x0()
-            && ends_at_zero
-        {
-            return invalid("an algorithm_type without ++ needs final_sigmas_type `sigma_min`");
-        }
-        if self.algorithm_type == AlgorithmType::SdeDpmSolver && self.solver_order == 3 {
-            return unsupported("sde-dpmsolver of order 3");
-        }
-        if self.num_train_timesteps < 2 {
-            return invalid("num_train_timesteps must be at least 2");
-        }
-        if self
-            .trained_betas
-            .as_ref()
-            .is_some_and(|betas| betas.len() != self.num_train_timesteps)
-        {
-            return invalid("trained_betas must be as many as num_train_timesteps");
-        }
-        let falls = |all: &[f64]| all.windows(2).all(|pair| pair[0] > pair[1]);
-        match steps {
-            Steps::Timesteps(_) | Steps::Sigmas(_) if spacings.contains(&true) => {
-                invalid("steps given by hand exclude Karras, exponential, beta and lambda spacing")
-            }
-            Steps::Timesteps(all) => {
-                let end = self.num_train_timesteps as f64;
-                if !falls(all) || !all.iter().all(|t| (0.0..end).contains(t)) {
-                    let what = format!("timesteps must fall, from below {end} to no less than 0");
-                    return Err(SchedulerError::Invalid(what));
-                }
-                Ok(())
-            }
-            Steps::Sigmas(_) if class.works_with_alphas() => {
-                unsupported("`sigmas` with a scheduler that works with timesteps alone")
-            }
-            Steps::Sigmas(all)
-                if !falls(all) || !all.iter().all(|s| s.is_finite() && *s >= 0.0) =>
-            {
-                invalid("sigmas must fall, and to no less than 0")
-            }
-            Steps::Count(_) | Steps::Sigmas(_) => Ok(()),
-        }
-    }
 }
 
 impl SchedulerClass {
     /// Whether the solver works with ᾱ at whole timesteps, and not with σ.
-    fn works_with_alphas(self) -> bool {
+    pub(super) fn works_with_alphas(self) -> bool {
         matches!(
             self,
             Self::DDIMScheduler | Self::DDPMScheduler | Self::LCMScheduler | Self::TCDScheduler
@@ -403,52 +334,6 @@ impl Schedule {
             FinalSigmas::SigmaMin => self.training.sigmas[0],
         }
     }
-}
-
-/// The timesteps of a consistency model: of its teacher's steps, evenly from the noisy end.
-fn distilled(config: &SchedulerConfig, count: usize) -> Vec<f64> {
-    let teacher = config.original_inference_steps;
-    let skip = config.num_train_timesteps / teacher;
-    (0..count)
-        .map(|i| (teacher - i * teacher / count) * skip)
-        .map(|timestep| timestep as f64 - 1.0)
-        .collect()
-}
-
-/// Timesteps, falling. `intervals` is how many parts diffusers cuts the training's first `last`
-/// timesteps into for the leading and even spacings: as many as steps, or one more.
-fn evenly(config: &SchedulerConfig, count: usize, intervals: usize, last: usize) -> Vec<f64> {
-    match config.timestep_spacing {
-        TimestepSpacing::Linspace => {
-            let mut all = linspace(0.0, last as f64 - 1.0, intervals);
-            all.reverse();
-            all.truncate(count);
-            all
-        }
-        TimestepSpacing::Leading => {
-            let ratio = last / intervals;
-            let at = |i: usize| (i * ratio + config.steps_offset) as f64;
-            (0..intervals).rev().map(at).take(count).collect()
-        }
-        TimestepSpacing::Trailing => {
-            let ratio = config.num_train_timesteps as f64 / count as f64;
-            (0..count)
-                .map(|i| (last as f64 - i as f64 * ratio).round_ties_even() - 1.0)
-                .collect()
-        }
-    }
-}
-
-fn whole(timesteps: Vec<f64>) -> Vec<f64> {
-    timesteps.into_iter().map(f64::round_ties_even).collect()
-}
-
-/// `count` numbers evenly from `start` to `end`, both included; `start` alone for one.
-pub(super) fn linspace(start: f64, end: f64, count: usize) -> Vec<f64> {
-    let gaps = count.saturating_sub(1).max(1) as f64;
-    (0..count)
-        .map(|i| start + (end - start) * i as f64 / gaps)
-        .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use statrs::distribution::{Beta, ContinuousCDF as _};
 
 use super::config::SchedulerConfig;
-use super::schedule::linspace;
+use super::spacing::linspace;
 
 /// The levels that a configuration's spacing makes of a range, or `None` where it has none.
 pub(super) fn spaced(

@@ -3,7 +3,7 @@
 
 use super::level::Level;
 use super::schedule::{Schedule, StepOptions};
-use super::step::{Bound, Combination, Step, Update};
+use super::step::{Bound, Combination, Step};
 
 /// Share of randomness in every step, unless told.
 const ETA: f64 = 0.3;
@@ -34,17 +34,8 @@ pub(super) fn steps(schedule: &Schedule, begin: usize, options: StepOptions) -> 
                 noise: adds_noise.then(|| (1.0 - ratio).sqrt()),
                 ..Combination::default()
             };
-            Step {
-                timestep,
-                sigma: training.sigma_at(timestep),
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                // It has the options, and does not look at them.
-                bound: Bound::Free,
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            // It has the options of a bound, and does not look at them.
+            schedule.preserving(i, now, Bound::Free, update)
         })
         .collect()
 }

@@ -4,7 +4,8 @@
 use super::config::{SchedulerConfig, SolverType};
 use super::level::Level;
 use super::schedule::Schedule;
-use super::step::{Combination, Correction, MEMORY, Remembers, Step, Update};
+use super::step::{Combination, Correction, MEMORY, Remembers, Step};
+use crate::elimination::solve;
 
 pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
     let config = &schedule.config;
@@ -37,16 +38,7 @@ pub(super) fn steps(schedule: &Schedule, begin: usize) -> Vec<Step> {
                 past: predicted.past,
                 ..Combination::default()
             };
-            Step {
-                timestep: schedule.timesteps[i],
-                sigma: schedule.sigmas[i],
-                input_divisor: 1.0,
-                x0: now.x0(config.prediction_type),
-                bound: config.threshold(),
-                update: Update::Combination(update),
-                noise_mix: None,
-                noised: (now.alpha, now.sigma),
-            }
+            schedule.preserving(i, now, config.threshold(), update)
         })
         .collect()
 }
@@ -154,7 +146,7 @@ fn predictor(places: &[f64], targets: &[f64]) -> Vec<f64> {
     match before {
         [] => Vec::new(),
         [_] => vec![0.5],
-        _ => solve(before, &targets[..before.len()]),
+        _ => weigh(before, &targets[..before.len()]),
     }
 }
 
@@ -162,43 +154,28 @@ fn predictor(places: &[f64], targets: &[f64]) -> Vec<f64> {
 fn corrector(places: &[f64], targets: &[f64]) -> Vec<f64> {
     match places {
         [_] => vec![0.5],
-        _ => solve(places, targets),
+        _ => weigh(places, targets),
     }
 }
 
-/// Weights w with Σ wⱼ placeⱼⁱ = targetᵢ, by elimination: three equations at most.
-fn solve(places: &[f64], targets: &[f64]) -> Vec<f64> {
-    let n = places.len();
-    let mut rows: Vec<Vec<f64>> = (0..n)
-        .map(|power| {
-            let row = places.iter().map(|place| place.powi(power as i32));
-            row.chain([targets[power]]).collect()
-        })
-        .collect();
-    for i in 0..n {
-        let pivot = (i..n).max_by(|a, b| rows[*a][i].abs().total_cmp(&rows[*b][i].abs()));
-        rows.swap(i, pivot.unwrap_or(i));
-        let pivot = rows[i].clone();
-        for (j, row) in rows.iter_mut().enumerate() {
-            if j != i {
-                let factor = row[i] / pivot[i];
-                row.iter_mut()
-                    .zip(&pivot)
-                    .for_each(|(x, p)| *x -= factor * p);
-            }
-        }
-    }
-    (0..n).map(|i| rows[i][n] / rows[i][i]).collect()
+/// Weights w with Σ wⱼ placeⱼⁱ = targetᵢ: three equations at most.
+fn weigh(places: &[f64], targets: &[f64]) -> Vec<f64> {
+    let equation = |(power, target): (usize, &f64)| {
+        let factors = places.iter().map(|place| place.powi(power as i32));
+        factors.chain([*target]).collect()
+    };
+    let equations = targets.iter().enumerate().map(equation).collect();
+    solve(equations).into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::solve;
+    use super::weigh;
 
     #[test]
     fn weights_meet_their_targets() {
         let (places, targets) = ([-1.3, -0.6, 1.0], [0.4, -0.2, 0.7]);
-        let weights = solve(&places, &targets);
+        let weights = weigh(&places, &targets);
         for (power, target) in targets.iter().enumerate() {
             let sum: f64 = weights
                 .iter()
