@@ -91,6 +91,11 @@ fn broken_checkpoints_are_refused_with_file_and_reason() {
         shallower.to_string().contains("encoder.layers.2"),
         "{shallower}"
     );
+    let longer = broken(
+        "tokenizer/tokenizer_config.json",
+        replace("\"model_max_length\": 77", "\"model_max_length\": 78"),
+    );
+    assert!(longer.to_string().contains("rows of 78"), "{longer}");
     let no_json = broken("vae/config.json", |_| b"{".to_vec());
     assert!(matches!(no_json, LoadError::Config { .. }), "{no_json}");
     let unknown = broken(

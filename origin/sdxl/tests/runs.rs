@@ -128,6 +128,12 @@ fn a_state_of_another_run_is_refused() {
     let wider = Run { width: 96, ..run };
     let refused = pipeline.resume(&wider, &state, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(refused, Err(RunError::State(_))), "{refused:?}");
+    let none = Run {
+        images: 0,
+        ..tiny_run(&pipeline, "a star")
+    };
+    let refused = pipeline.resume(&none, &state, &mut |_| ControlFlow::Continue(()));
+    assert!(matches!(refused, Err(RunError::State(_))), "{refused:?}");
     let bytes = state.to_bytes().expect("bytes");
     for broken in [&bytes[..20], &bytes[..bytes.len() - 4], b"{}"] {
         assert!(matches!(
@@ -349,6 +355,7 @@ fn values_the_model_does_not_take_are_refused_by_name() {
             "scheduler",
             Box::new(|run| run.steps = Steps::Timesteps(vec![1.0, 900.0])),
         ),
+        ("images", Box::new(|run| run.images = 0)),
         ("clip_skip", Box::new(|run| run.clip_skip = 40)),
         ("eta", Box::new(|run| run.eta = Some(2.0))),
         (
@@ -375,6 +382,17 @@ fn values_the_model_does_not_take_are_refused_by_name() {
         (
             "image",
             Box::new(move |run| run.start = image(grey(64, 72), 0.9)),
+        ),
+        (
+            "image",
+            Box::new(move |run| {
+                let mut image = grey(64, 64);
+                image.rgb.push(0);
+                run.start = Start::Image {
+                    image,
+                    strength: 0.9,
+                };
+            }),
         ),
         (
             "mask",
@@ -408,6 +426,28 @@ fn values_the_model_does_not_take_are_refused_by_name() {
         assert!(
             matches!(error, RunError::Invalid { field, .. } if field == name),
             "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn latents_that_are_no_models_are_not_decoded() {
+    let pipeline = tiny();
+    for (shape, values) in [([1, 4, 2, 2], 15), ([1, 3, 2, 2], 12), ([0, 4, 2, 2], 0)] {
+        let latents = Latents {
+            shape,
+            values: vec![0.0; values],
+        };
+        let refused = pipeline.decode(&latents);
+        assert!(
+            matches!(
+                refused,
+                Err(RunError::Invalid {
+                    field: "latents",
+                    ..
+                })
+            ),
+            "{shape:?}"
         );
     }
 }

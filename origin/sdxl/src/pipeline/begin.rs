@@ -34,8 +34,7 @@ impl Pipeline {
                     let message = "is needed where a run goes on from another's latents";
                     return Err(invalid("denoising_start", message));
                 }
-                if latents.shape != shape || latents.values.len() != shape.iter().product::<usize>()
-                {
+                if latents.shape != shape || !latents.is_whole() {
                     let message = format!("must have shape {shape:?}, not {:?}", latents.shape);
                     return Err(invalid("latents", message));
                 }

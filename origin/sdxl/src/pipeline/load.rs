@@ -140,6 +140,21 @@ fn check_sizes(
     unet: &crate::model::PartFiles<crate::unet::UNetConfig>,
     scores: bool,
 ) -> Result<(), LoadError> {
+    for part in text {
+        let (tokenizer, encoder) = (&part.tokenizer, &part.encoder.config);
+        if tokenizer.length() > encoder.max_position_embeddings
+            || tokenizer.vocabulary() > encoder.vocab_size
+        {
+            let what = format!(
+                "a tokenizer of {} tokens in rows of {} beside a text encoder of {} and {}",
+                tokenizer.vocabulary(),
+                tokenizer.length(),
+                encoder.vocab_size,
+                encoder.max_position_embeddings
+            );
+            return Err(unsupported(path, what));
+        }
+    }
     let Some(last) = text.last() else {
         return Err(unsupported(
             path,

@@ -178,8 +178,19 @@ impl Pipeline {
     /// Pictures of latents, one each.
     ///
     /// # Errors
-    /// [`RunError::NotFinite`], [`RunError::Device`].
+    /// [`RunError::Invalid`] for latents of another model, [`RunError::NotFinite`],
+    /// [`RunError::Device`].
     pub fn decode(&self, latents: &Latents) -> Result<Vec<Picture>, RunError> {
+        let channels = self.vae.config().latent_channels;
+        let [batch, found, height, width] = latents.shape;
+        if found != channels || batch * height * width == 0 || !latents.is_whole() {
+            return Err(RunError::Invalid {
+                field: "latents",
+                message: format!(
+                    "must have {channels} channels, and as many values as their shape says"
+                ),
+            });
+        }
         self.pictures_of(latents.to_tensor(self.unet.device()))
     }
 
@@ -190,8 +201,13 @@ impl Pipeline {
         on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
     ) -> Result<Vec<Picture>, RunError> {
         let mut pictures = Vec::new();
+        if state.is_some_and(|state| state.image >= run.images) {
+            let message = "it is of a picture that the run does not have";
+            return Err(RunError::State(message.to_owned()));
+        }
         let first = state.map_or(0, |state| state.image);
-        for image in first..run.images {
+        // At least once: what is wrong with a run of no pictures is said like all else.
+        for image in first..run.images.max(1) {
             let state = state.filter(|state| state.image == image);
             let latents = self.denoised(run, image, state, on_step)?;
             pictures.extend(self.pictures_of(latents)?);

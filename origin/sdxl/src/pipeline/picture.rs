@@ -59,7 +59,7 @@ impl Picture {
     }
 
     pub(super) fn check(&self, field: &'static str, size: [usize; 2]) -> Result<(), RunError> {
-        check(field, [self.height, self.width], self.rgb.len() / 3, size)
+        check(field, [self.height, self.width], self.rgb.len(), 3, size)
     }
 }
 
@@ -76,25 +76,26 @@ impl Mask {
     }
 
     pub(super) fn check(&self, field: &'static str, size: [usize; 2]) -> Result<(), RunError> {
-        check(field, [self.height, self.width], self.values.len(), size)
+        check(field, [self.height, self.width], self.values.len(), 1, size)
     }
 }
 
 fn check(
     field: &'static str,
     [height, width]: [u32; 2],
-    pixels: usize,
+    bytes: usize,
+    each: usize,
     [wanted_height, wanted_width]: [usize; 2],
 ) -> Result<(), RunError> {
     let (height, width) = (height as usize, width as usize);
-    if pixels == height * width && (height, width) == (wanted_height, wanted_width) {
+    if bytes == each * height * width && (height, width) == (wanted_height, wanted_width) {
         return Ok(());
     }
     Err(RunError::Invalid {
         field,
         message: format!(
             "must be {wanted_width}×{wanted_height} like the run, not {width}×{height} with \
-             {pixels} pixels"
+             {bytes} bytes"
         ),
     })
 }

@@ -92,6 +92,9 @@ impl Pipeline {
                 format!("must be above 0 and at most 1, not {strength}"),
             ));
         }
+        if run.images == 0 {
+            return Err(invalid("images", "must be at least 1"));
+        }
         if run.eta.is_some_and(|eta| !(0.0..=1.0).contains(&eta)) {
             return Err(invalid("eta", "must be between 0 and 1"));
         }

@@ -27,6 +27,11 @@ impl Latents {
         })
     }
 
+    /// Whether there are as many values as the shape says.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.values.len() == self.shape.iter().product::<usize>()
+    }
+
     pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<4> {
         let data = TensorData::new(self.values.clone(), self.shape);
         Tensor::from_data(data, (device, DType::F32))
@@ -168,14 +173,22 @@ impl RunState {
         for i in 0..MEMORY {
             memos.extend(latents(&format!("memo_{i}"))?);
         }
-        Ok(Self {
+        let state = Self {
             image,
             done,
             latents: latents("latents")?.ok_or_else(|| wrong("`latents` is missing".to_owned()))?,
             memos,
             anchor: latents("anchor")?,
             noise: latents("noise")?,
-        })
+        };
+        let odd = state
+            .named()
+            .into_iter()
+            .find(|(_, x)| x.shape != state.shape());
+        match odd {
+            Some((name, _)) => Err(wrong(format!("`{name}` has another shape than `latents`"))),
+            None => Ok(state),
+        }
     }
 
     fn named(&self) -> Vec<(String, &Latents)> {

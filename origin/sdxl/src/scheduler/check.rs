@@ -44,6 +44,9 @@ impl SchedulerConfig {
         if self.num_train_timesteps < 2 {
             return invalid("num_train_timesteps must be at least 2");
         }
+        if !(1..=self.num_train_timesteps).contains(&self.original_inference_steps) {
+            return invalid("original_inference_steps must be from 1 to num_train_timesteps");
+        }
         if self
             .trained_betas
             .as_ref()

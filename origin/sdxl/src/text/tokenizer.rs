@@ -181,6 +181,12 @@ impl Tokenizer {
         self.length
     }
 
+    /// How many tokens it knows: every id is below this.
+    #[must_use]
+    pub fn vocabulary(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
     /// Token ids of a text: start, words, end, then padding up to the model's length. Words
     /// that do not fit are dropped.
     ///

@@ -175,7 +175,7 @@ impl Checkpoint {
         match place.cut {
             Cut::Whole => {}
             Cut::Third(third) => {
-                let rows = shape.first_mut()?;
+                let rows = shape.first_mut().filter(|rows| rows.is_multiple_of(3))?;
                 *rows /= 3;
                 let length = region.len() / 3;
                 region = region.slice(third * length..(third + 1) * length);
