@@ -5,8 +5,9 @@ mod support;
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use darkroom_sdxl::{LoadError, LoadOptions, LoadProgress, Pipeline, Precision};
+use darkroom_sdxl::{LoadError, LoadOptions, LoadProgress, Pipeline, Precision, Run};
 use support::{
     copy_folder, demo_model, fixtures, load, on_cpu, picture, tensor_at, tiny, tiny_run,
 };
@@ -71,11 +72,11 @@ fn broken_checkpoints_are_refused_with_file_and_reason() {
     assert!(narrower.to_string().contains("80"), "{narrower}");
     let odd = broken(
         "unet/config.json",
-        replace("\"in_channels\": 4", "\"in_channels\": 5"),
+        replace("\"in_channels\": 4", "\"in_channels\": 9"),
     );
     let text = odd.to_string();
     assert!(
-        text.contains("conv_in.weight") && text.contains("[32, 5, 3, 3]"),
+        text.contains("conv_in.weight") && text.contains("[32, 9, 3, 3]"),
         "{text}"
     );
     let strange = broken(
@@ -96,6 +97,11 @@ fn broken_checkpoints_are_refused_with_file_and_reason() {
         replace("\"model_max_length\": 77", "\"model_max_length\": 78"),
     );
     assert!(longer.to_string().contains("rows of 78"), "{longer}");
+    let strange = broken(
+        "scheduler/scheduler_config.json",
+        replace("EulerDiscreteScheduler", "MagicScheduler"),
+    );
+    assert!(strange.to_string().contains("MagicScheduler"), "{strange}");
     let no_json = broken("vae/config.json", |_| b"{".to_vec());
     assert!(matches!(no_json, LoadError::Config { .. }), "{no_json}");
     let unknown = broken(
@@ -204,6 +210,45 @@ fn a_lora_for_another_model_is_refused_by_its_layers() {
         .load_lora(&demo_model().join(UNET))
         .expect_err("refused");
     assert!(matches!(error, LoadError::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn a_loras_header_can_say_its_scale() {
+    let pipeline = tiny();
+    let file = fixtures().join("lora/peft.safetensors");
+    let bytes = fs::read(&file).expect("a LoRA");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    let with = |settings: serde_json::Value| {
+        let mut names: serde_json::Value =
+            serde_json::from_slice(&bytes[8..8 + header]).expect("JSON");
+        names["__metadata__"] =
+            serde_json::json!({ "lora_adapter_metadata": settings.to_string() });
+        let names = serde_json::to_vec(&names).expect("JSON");
+        let mut copy = (names.len() as u64).to_le_bytes().to_vec();
+        copy.extend(names);
+        copy.extend(&bytes[8 + header..]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lora.safetensors");
+        fs::write(&path, copy).expect("written");
+        pipeline.load_lora(&path).map(Arc::new)
+    };
+    let plain = Arc::new(pipeline.load_lora(&file).expect("a LoRA"));
+    let run = |lora, weight| Run {
+        loras: vec![(lora, weight)],
+        ..tiny_run(&pipeline, "a red fox")
+    };
+    let all = |alpha: f64| {
+        serde_json::json!({
+            "unet.r": 4, "unet.lora_alpha": alpha,
+            "text_encoder.r": 4, "text_encoder.lora_alpha": alpha,
+            "text_encoder_2.r": 4, "text_encoder_2.lora_alpha": alpha,
+        })
+    };
+    let twice = with(all(8.0)).expect("a LoRA");
+    let by_weight = picture(&pipeline, &run(plain, 0.5));
+    assert_eq!(picture(&pipeline, &run(twice, 0.25)), by_weight);
+    let error = with(serde_json::json!({ "unet.use_dora": true })).expect_err("refused");
+    assert!(error.to_string().contains("use_dora"), "{error}");
 }
 
 #[test]

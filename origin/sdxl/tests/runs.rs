@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use darkroom_sdxl::noise::NoiseSource;
-use darkroom_sdxl::scheduler::Steps;
+use darkroom_sdxl::scheduler::{Steps, TimestepSpacing};
 use darkroom_sdxl::text::PromptSyntax;
 use darkroom_sdxl::{
     GuidanceOptions, Latents, LoadOptions, Mask, Picture, Pipeline, Precision, Run, RunError,
@@ -261,6 +261,22 @@ fn loras_are_added_by_weight_and_leave_the_model_as_it_was() {
 }
 
 #[test]
+fn an_empty_second_prompt_is_the_first_and_spacing_can_be_chosen() {
+    let pipeline = tiny();
+    let plain = tiny_run(&pipeline, "a red fox");
+    let second = Run {
+        prompt_2: Some(String::new()),
+        ..plain.clone()
+    };
+    assert_eq!(picture(&pipeline, &second), picture(&pipeline, &plain));
+    let trailing = Run {
+        timestep_spacing: Some(TimestepSpacing::Trailing),
+        ..plain.clone()
+    };
+    assert_ne!(picture(&pipeline, &trailing), picture(&pipeline, &plain));
+}
+
+#[test]
 fn guidance_can_end_early() {
     let pipeline = tiny();
     let with = |end| {
@@ -466,6 +482,23 @@ fn an_inpainting_model_wants_a_mask() {
     let error = pictures(&pipeline, &run).expect_err("refused");
     assert!(
         matches!(error, RunError::Invalid { field: "mask", .. }),
+        "{error}"
+    );
+    let smaller = Run {
+        start: Start::Inpaint {
+            image: grey(64, 56),
+            mask: Mask {
+                width: 64,
+                height: 64,
+                values: vec![255; 64 * 64],
+            },
+            strength: 1.0,
+        },
+        ..run.clone()
+    };
+    let error = pictures(&pipeline, &smaller).expect_err("refused");
+    assert!(
+        matches!(error, RunError::Invalid { field: "image", .. }),
         "{error}"
     );
     let with_mask = Run {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::adapters::LowRank;
+use super::metadata::Metadata;
 use super::names::{self, Network, Role, aliases};
 use crate::LoadError;
 use crate::weights::{SafetensorsFile, to_f32};
@@ -50,6 +51,7 @@ impl Lora {
     /// [`LoadError::Unsupported`] for other kinds of additions.
     pub(crate) fn open(path: &Path, target: &LoraTarget<'_>) -> Result<Self, LoadError> {
         let file = SafetensorsFile::open(path)?;
+        let metadata = Metadata::read(&file)?;
         let mut layers: BTreeMap<(Network, String), Found> = BTreeMap::new();
         let mut strangers = Vec::new();
         let tables = Tables::new(target);
@@ -84,6 +86,7 @@ impl Lora {
             let addition = Reader {
                 file: &file,
                 target: target.of(network),
+                scale: metadata.scale(network),
             }
             .addition(&layer, &found)?;
             networks.entry(network).or_default().insert(layer, addition);
@@ -151,6 +154,8 @@ impl<'a> Tables<'a> {
 struct Reader<'a> {
     file: &'a SafetensorsFile,
     target: Option<&'a TargetLayers<'a>>,
+    /// alpha ÷ rank where a layer's tensors do not say it.
+    scale: f64,
 }
 
 impl Reader<'_> {
@@ -169,7 +174,7 @@ impl Reader<'_> {
             .and_then(|entry| entry.shape.first().copied());
         let rank = rank.unwrap_or(0).max(1);
         let scale = match &found.alpha {
-            None => 1.0,
+            None => self.scale,
             Some(alpha) => {
                 let values = self.values(alpha)?;
                 let alpha = values.first().copied().unwrap_or(rank as f32);

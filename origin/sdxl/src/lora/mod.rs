@@ -7,6 +7,7 @@
 
 mod adapters;
 mod file;
+mod metadata;
 mod names;
 
 pub(crate) use adapters::{Adapters, LowRank};

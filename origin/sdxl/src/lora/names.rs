@@ -23,13 +23,17 @@ pub(super) enum Network {
 }
 
 /// Endings as peft, kohya's scripts and diffusers write them.
-const ENDINGS: [(&str, Role); 8] = [
+const ENDINGS: [(&str, Role); 12] = [
     (".lora_A.weight", Role::Down),
     (".lora_B.weight", Role::Up),
     (".lora_down.weight", Role::Down),
     (".lora_up.weight", Role::Up),
     (".lora.down.weight", Role::Down),
     (".lora.up.weight", Role::Up),
+    (".lora_A.default.weight", Role::Down),
+    (".lora_B.default.weight", Role::Up),
+    (".lora_linear_layer.down.weight", Role::Down),
+    (".lora_linear_layer.up.weight", Role::Up),
     (".alpha", Role::Alpha),
     (".lora_alpha", Role::Alpha),
 ];

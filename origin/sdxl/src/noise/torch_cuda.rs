@@ -9,8 +9,8 @@ const TO_TURN: f32 = 2.328_306_4e-10 * 6.283_185_5;
 /// A generator in the state of `torch.Generator("cuda").manual_seed(seed)`.
 ///
 /// PyTorch gives every number a thread of its own, as long as the device has as many: 221,184 on
-/// an A100, more than the latents of any picture here. Beyond that its numbers depend on the
-/// device, and these go on as if it were larger.
+/// an A100, enough for the latents of 1792×1792. Beyond that its numbers depend on the device, and
+/// these go on as if it were larger.
 #[derive(Clone, Debug)]
 pub struct TorchCudaGenerator {
     seed: u64,

@@ -163,7 +163,9 @@ fn run(
     let side = |name, found| number(arguments, name).map_or(found, |pixels| pixels as u32);
     (run.height, run.width) = (side("height", size[0]), side("width", size[1]));
     run.start = start;
-    run.guidance.scale = number(arguments, "guidance_scale").unwrap_or(5.0);
+    let inpaints = matches!(run.start, Start::Inpaint { .. });
+    let usual = if inpaints { 7.5 } else { 5.0 };
+    run.guidance.scale = number(arguments, "guidance_scale").unwrap_or(usual);
     run.guidance.rescale = number(arguments, "guidance_rescale").unwrap_or(0.0);
     run.denoising_start = number(arguments, "denoising_start");
     run.denoising_end = number(arguments, "denoising_end");

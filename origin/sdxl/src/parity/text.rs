@@ -46,10 +46,15 @@ pub(super) fn prompts(arguments: &Map<String, Value>) -> Result<Prompts, CaseErr
     let prompt = texts(arguments, "prompt", 1, images)?
         .ok_or_else(|| CaseError::Form("prompt is missing".to_owned()))?;
     let count = prompt.len() / images.max(1);
+    // An empty second text is the first.
+    let second = |name| match arguments.get(name).and_then(Value::as_str) {
+        Some("") => Ok(None),
+        _ => texts(arguments, name, count, images),
+    };
     Ok(Prompts {
-        prompt_2: texts(arguments, "prompt_2", count, images)?,
+        prompt_2: second("prompt_2")?,
         negative_prompt: texts(arguments, "negative_prompt", count, images)?,
-        negative_prompt_2: texts(arguments, "negative_prompt_2", count, images)?,
+        negative_prompt_2: second("negative_prompt_2")?,
         // As diffusers does it, unless the case says otherwise.
         syntax: match arguments.get("syntax").and_then(Value::as_str) {
             Some(syntax) => syntax.parse().map_err(CaseError::Form)?,

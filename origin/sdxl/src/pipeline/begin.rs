@@ -79,7 +79,9 @@ impl Pipeline {
         noise: &mut NoiseStream,
     ) -> Result<Begun, RunError> {
         let device = self.unet.device();
-        mask.check("mask", [run.height as usize, run.width as usize])?;
+        let size = [run.height as usize, run.width as usize];
+        mask.check("mask", size)?;
+        image.check("image", size)?;
         // An inpainting model that begins with noise alone does not need the whole picture's.
         let clean = (!self.sees_mask() || !is_whole)
             .then(|| self.encode(image, run, Draw::Image, shape, noise))

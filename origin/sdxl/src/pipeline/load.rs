@@ -84,13 +84,22 @@ impl Pipeline {
         let device = options.device.select()?;
         let dtype = options.precision.on(&device)?;
         let vae_dtype = options.vae_precision.on(&device)?;
-        let default_scheduler = name_of(&scheduler);
+        let default_scheduler = name_of(&scheduler).ok_or_else(|| {
+            let class = scheduler.get("_class_name").cloned().unwrap_or_default();
+            unsupported(path, format!("the scheduler {class}"))
+        })?;
         let scheduler_works = by_name(default_scheduler, &scheduler).and_then(|(class, config)| {
             let once = Steps::Count(1);
             config.schedule(class, &once)
         });
         scheduler_works.map_err(|error| unsupported(path, format!("the scheduler: {error}")))?;
-        check_sizes(path, &text, &unet, index.requires_aesthetics_score)?;
+        check_sizes(
+            path,
+            &text,
+            &unet,
+            vae.config.latent_channels,
+            index.requires_aesthetics_score,
+        )?;
 
         let mut total = unet.open(dtype)?.bytes() + vae.open(vae_dtype)?.bytes();
         for part in &text {
@@ -138,6 +147,7 @@ fn check_sizes(
     path: &Path,
     text: &[crate::model::TextFiles],
     unet: &crate::model::PartFiles<crate::unet::UNetConfig>,
+    latents: usize,
     scores: bool,
 ) -> Result<(), LoadError> {
     for part in text {
@@ -161,6 +171,18 @@ fn check_sizes(
             "a model without text encoders".to_owned(),
         ));
     };
+    if text
+        .iter()
+        .any(|part| part.tokenizer.length() != last.tokenizer.length())
+    {
+        let what = "a model whose tokenizers make rows of different lengths";
+        return Err(unsupported(path, what.to_owned()));
+    }
+    let (taken, made) = (unet.config.in_channels, unet.config.out_channels);
+    if made != latents || (taken != latents && taken != 2 * latents + 1) {
+        let what = format!("a UNet of {taken} channels in and {made} out for {latents} of the VAE");
+        return Err(unsupported(path, what));
+    }
     let width: usize = text
         .iter()
         .map(|part| part.encoder.config.hidden_size)

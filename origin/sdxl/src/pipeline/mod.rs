@@ -153,7 +153,8 @@ impl Pipeline {
     /// one on: the same bytes as without a break.
     ///
     /// # Errors
-    /// As [`Pipeline::run`]; [`RunError::State`] for a state of another run.
+    /// As [`Pipeline::run`]; [`RunError::State`] for a state of another size. A state of
+    /// another run of the same size is gone on with as if it were this one's.
     pub fn resume(
         &self,
         run: &Run,
@@ -172,7 +173,9 @@ impl Pipeline {
         run: &Run,
         on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
     ) -> Result<Latents, RunError> {
-        Latents::from_tensor(self.denoised(run, 0, None, on_step)?)
+        let latents = Latents::from_tensor(self.denoised(run, 0, None, on_step)?)?;
+        require_finite(&latents.values)?;
+        Ok(latents)
     }
 
     /// Pictures of latents, one each.
@@ -223,11 +226,13 @@ impl Pipeline {
         on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
     ) -> Result<Tensor<4>, RunError> {
         let list = |text: &Option<String>| text.clone().map(|text| vec![text]);
+        // As in diffusers, a second text that is empty is the first.
+        let second = |text: &Option<String>| list(text).filter(|text| !text[0].is_empty());
         let prompts = Prompts {
             prompt: vec![run.prompt.clone()],
-            prompt_2: list(&run.prompt_2),
+            prompt_2: second(&run.prompt_2),
             negative_prompt: list(&run.negative_prompt),
-            negative_prompt_2: list(&run.negative_prompt_2),
+            negative_prompt_2: second(&run.negative_prompt_2),
             syntax: run.syntax,
             clip_skip: run.clip_skip as usize,
         };
@@ -266,18 +271,21 @@ impl Pipeline {
 
     /// Pictures out of finished latents `[batch, channels, height, width]`.
     fn pictures_of(&self, latents: Tensor<4>) -> Result<Vec<Picture>, RunError> {
-        if !read(latents.clone())?.iter().all(|value| value.is_finite()) {
-            return Err(RunError::NotFinite { stage: "denoiser" });
-        }
-        Picture::from_unit(self.decode_unit(latents)?)
+        require_finite(&read(latents.clone())?)?;
+        Picture::from_unit(self.decode_free(latents)?)
     }
 
     /// Pixels in 0 … 1, `[batch, 3, height, width]`.
     pub(crate) fn decode_unit(&self, latents: Tensor<4>) -> Result<Tensor<4>, RunError> {
+        Ok(self.decode_free(latents)?.clamp(0.0, 1.0))
+    }
+
+    /// The same, not yet held to their range: what is not finite can still be seen.
+    fn decode_free(&self, latents: Tensor<4>) -> Result<Tensor<4>, RunError> {
         let unscaled = latents.div_scalar(self.vae.config().scaling_factor);
         let vae = self.vae.network()?;
         let pixels = vae.decode(unscaled.cast(self.vae.dtype())).cast(DType::F32);
-        Ok(pixels.div_scalar(2.0).add_scalar(0.5).clamp(0.0, 1.0))
+        Ok(pixels.div_scalar(2.0).add_scalar(0.5))
     }
 
     fn preview(&self, clean: Tensor<4>) -> Result<Picture, RunError> {
@@ -293,6 +301,13 @@ impl Pipeline {
     pub(crate) fn prompts(&self) -> &PromptEncoder {
         &self.prompts
     }
+}
+
+fn require_finite(latents: &[f32]) -> Result<(), RunError> {
+    if latents.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(RunError::NotFinite { stage: "denoiser" })
 }
 
 fn target_layers<N: Network>(part: &Part<N>) -> Result<TargetLayers<'_>, LoadError> {

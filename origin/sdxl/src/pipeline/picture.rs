@@ -38,7 +38,7 @@ impl Picture {
             .sub_scalar(1.0)
     }
 
-    /// Pictures out of `[batch, 3, height, width]` in 0 … 1.
+    /// Pictures out of `[batch, 3, height, width]`; what is below 0 or above 1 is held to it.
     pub(crate) fn from_unit(pixels: Tensor<4>) -> Result<Vec<Self>, RunError> {
         let [batch, channels, height, width] = pixels.dims();
         // Channels last, as files have them.

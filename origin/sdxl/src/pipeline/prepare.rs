@@ -15,8 +15,11 @@ use crate::unet::Conditioning;
 impl Pipeline {
     /// The schedule that a run names.
     pub(crate) fn schedule(&self, run: &Run) -> Result<Schedule, RunError> {
-        let (class, config) = by_name(&run.scheduler, &self.scheduler)
+        let (class, mut config) = by_name(&run.scheduler, &self.scheduler)
             .map_err(|error| invalid("scheduler", error.to_string()))?;
+        if let Some(spacing) = run.timestep_spacing {
+            config.timestep_spacing = spacing;
+        }
         config.schedule(class, &run.steps).map_err(|error| {
             let field = match error {
                 SchedulerError::Steps { .. } => "steps",
@@ -38,7 +41,12 @@ impl Pipeline {
         self.check(run)?;
         let size = self.latent_size(run)?;
         let range = evaluations(run, schedule)?;
-        let mut plan = schedule.plan(range.start, StepOptions { eta: run.eta });
+        let mut plan = schedule.plan(
+            range.start, // Unlike the scheduler by itself, diffusers' pipelines ask TCD for no noise unless told.
+            StepOptions {
+                eta: Some(run.eta.unwrap_or(0.0)),
+            },
+        );
         plan.steps.truncate(range.len());
         let first = plan.steps.first().ok_or_else(|| nothing_to_do(run))?;
         let batch = prompts.prompt.len();

@@ -77,10 +77,7 @@ impl PreviewFactors {
         let added = Tensor::<1>::from_data(TensorData::new(added, [3]), &device);
         let rows = latents.reshape([channels, height * width]).transpose();
         let pixels = rows.matmul(factors) + added.unsqueeze();
-        let pixels = pixels
-            .clamp(0.0, 1.0)
-            .transpose()
-            .reshape([1, 3, height, width]);
+        let pixels = pixels.transpose().reshape([1, 3, height, width]);
         let pictures = Picture::from_unit(pixels)?;
         pictures
             .into_iter()

@@ -7,7 +7,7 @@ use super::state::Latents;
 use crate::lora::Lora;
 use crate::model::Defaults;
 use crate::noise::NoiseSource;
-use crate::scheduler::Steps;
+use crate::scheduler::{Steps, TimestepSpacing};
 use crate::text::PromptSyntax;
 
 /// A run: from words, and perhaps a picture, to pictures.
@@ -38,7 +38,10 @@ pub struct Run {
     pub scheduler: String,
     /// How it goes through the noise.
     pub steps: Steps,
-    /// How much noise DDIM and TCD add, from 0 to 1.
+    /// Which timesteps are visited, where it is not the checkpoint's own way: distilled models are
+    /// mostly made for [`TimestepSpacing::Trailing`].
+    pub timestep_spacing: Option<TimestepSpacing>,
+    /// How much noise DDIM and TCD add, from 0, which it is unless told, to 1.
     pub eta: Option<f64>,
     /// How closely to follow the prompt.
     pub guidance: GuidanceOptions,
@@ -159,6 +162,7 @@ impl Defaults {
             sizes: Sizes::default(),
             scheduler: self.scheduler.clone(),
             steps: Steps::Count(self.steps as usize),
+            timestep_spacing: None,
             eta: None,
             guidance: GuidanceOptions {
                 scale: self.guidance_scale,

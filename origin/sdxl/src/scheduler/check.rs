@@ -44,7 +44,24 @@ impl SchedulerConfig {
         if self.num_train_timesteps < 2 {
             return invalid("num_train_timesteps must be at least 2");
         }
-        if !(1..=self.num_train_timesteps).contains(&self.original_inference_steps) {
+        let is_distilled = matches!(
+            class,
+            SchedulerClass::LCMScheduler | SchedulerClass::TCDScheduler
+        );
+        let range = self.clip_sample_range;
+        if self.clip_sample && (range.is_nan() || range <= 0.0) {
+            return invalid("clip_sample_range must be above 0");
+        }
+        if self.thresholding
+            && !((0.0..=1.0).contains(&self.dynamic_thresholding_ratio)
+                && self.sample_max_value >= 1.0)
+        {
+            return invalid(
+                "dynamic_thresholding_ratio must be from 0 to 1, sample_max_value at least 1",
+            );
+        }
+        let teacher = self.original_inference_steps;
+        if is_distilled && !(1..=self.num_train_timesteps).contains(&teacher) {
             return invalid("original_inference_steps must be from 1 to num_train_timesteps");
         }
         if self
@@ -58,6 +75,9 @@ impl SchedulerConfig {
         match steps {
             Steps::Timesteps(_) | Steps::Sigmas(_) if spacings.contains(&true) => {
                 invalid("steps given by hand exclude Karras, exponential, beta and lambda spacing")
+            }
+            Steps::Timesteps(_) if class == SchedulerClass::DDIMScheduler => {
+                unsupported("`timesteps` with DDIM, whose steps are all of one length,")
             }
             Steps::Timesteps(all) => {
                 let end = self.num_train_timesteps as f64;

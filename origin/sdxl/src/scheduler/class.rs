@@ -208,17 +208,20 @@ pub(crate) fn by_name(
     Ok((named.class, named.class.configure(&options)?))
 }
 
-/// The name for a checkpoint's own scheduler; `euler` where it has none of these.
-pub(crate) fn name_of(checkpoint: &Map<String, Value>) -> &'static str {
+/// The name for a checkpoint's own scheduler, or the nearest of its class; `None` for a class that
+/// is not known here.
+pub(crate) fn name_of(checkpoint: &Map<String, Value>) -> Option<&'static str> {
     let text = |option: &str| checkpoint.get(option).and_then(Value::as_str);
-    let class = text("_class_name").and_then(SchedulerClass::parse);
+    let class = SchedulerClass::parse(text("_class_name")?)?;
     let is_on = |option: &str| checkpoint.get(option).and_then(Value::as_bool) == Some(true);
     let fits = |named: &&Named| {
-        Some(named.class) == class
+        named.class == class
             && SPACINGS[..4]
                 .iter()
                 .all(|option| is_on(option) == named.options.contains(&(*option, true)))
             && (named.algorithm == SDE) == (text("algorithm_type") == SDE)
     };
-    NAMED.iter().find(fits).map_or("euler", |named| named.name)
+    let plain = || NAMED.iter().find(|named| named.class == class);
+    let named = NAMED.iter().find(fits).or_else(plain);
+    named.map(|named| named.name)
 }

@@ -193,13 +193,14 @@ fn encode_windows(
     Ok((Tensor::cat(contexts, 1), pooled))
 }
 
-/// Multiplies each token's state with its weight, and each text's states so that their mean stays
-/// what it was, as A1111's web UI does it.
+/// Multiplies each token's state with its weight. A1111's web UI can also scale the result so that
+/// its mean stays what it was; it advises against that for SDXL, whose states' mean is about
+/// nothing, and a quotient of two such means anything.
 fn weigh(context: Tensor<3>, windows: &[&Window]) -> Tensor<3> {
     if windows.iter().all(|window| window.weights.is_none()) {
         return context;
     }
-    let [batch, tokens, width] = context.dims();
+    let ([batch, tokens, _], dtype) = (context.dims(), context.dtype());
     let ones = vec![1.0; tokens];
     let weights: Vec<f32> = windows
         .iter()
@@ -207,13 +208,5 @@ fn weigh(context: Tensor<3>, windows: &[&Window]) -> Tensor<3> {
         .collect();
     let options = (&context.device(), DType::F32);
     let weights = Tensor::<3>::from_data(TensorData::new(weights, [batch, tokens, 1]), options);
-    let mean = |x: Tensor<3>| {
-        x.reshape([batch, tokens * width])
-            .mean_dim(1)
-            .reshape([batch, 1, 1])
-    };
-    let before = context.clone().cast(DType::F32);
-    let after = before.clone() * weights;
-    let factor = mean(before) / mean(after.clone());
-    (after * factor).cast(context.dtype())
+    context * weights.cast(dtype)
 }

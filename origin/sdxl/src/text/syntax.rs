@@ -108,7 +108,10 @@ impl Parser {
     }
 
     fn end_words(&mut self) {
-        for (i, words) in std::mem::take(&mut self.words).split("BREAK").enumerate() {
+        for (i, words) in split_at_breaks(&std::mem::take(&mut self.words))
+            .into_iter()
+            .enumerate()
+        {
             if i > 0 {
                 self.pieces.push(Piece::Break);
             }
@@ -137,6 +140,23 @@ impl Parser {
         }
         self.pieces
     }
+}
+
+/// The parts of a text between the words `BREAK`.
+fn split_at_breaks(text: &str) -> Vec<&str> {
+    const WORD: &str = "BREAK";
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for (at, _) in text.match_indices(WORD) {
+        let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let end = at + WORD.len();
+        if !inside(text[..at].chars().next_back()) && !inside(text[end..].chars().next()) {
+            parts.push(&text[begin..at]);
+            begin = end;
+        }
+    }
+    parts.push(&text[begin..]);
+    parts
 }
 
 /// A number and the bracket after it, at the beginning of a text; and what follows.
@@ -187,6 +207,7 @@ mod tests {
         let pieces = parse("a BREAK b");
         assert_eq!(pieces.len(), 3);
         assert_eq!(pieces[1], Piece::Break);
+        assert_eq!(parse("BREAKFAST at the OUTBREAK").len(), 1);
     }
 
     proptest! {

@@ -181,10 +181,11 @@ impl Tokenizer {
         self.length
     }
 
-    /// How many tokens it knows: every id is below this.
+    /// One more than its largest id.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        let ids = self.inner.get_vocab(true).into_values();
+        ids.max().map_or(0, |largest| largest as usize + 1)
     }
 
     /// Token ids of a text: start, words, end, then padding up to the model's length. Words

@@ -167,6 +167,10 @@ impl Configuration for UNetConfig {
                 self.use_linear_projection,
                 "use_linear_projection false".to_owned(),
             ),
+            (
+                self.layers().iter().all(|layers| (1..=64).contains(layers)),
+                "layers_per_block outside of 1 to 64".to_owned(),
+            ),
             (self.act_fn == "silu", format!("act_fn {}", self.act_fn)),
             (
                 self.resnet_time_scale_shift == "default",

@@ -152,6 +152,7 @@ impl Checkpoint {
     pub fn bytes(&self) -> u64 {
         self.places
             .keys()
+            .filter(|name| !is_buffer(name))
             .filter_map(|name| self.find(name))
             .map(|stored| stored.region.len() as u64)
             .sum()
@@ -171,25 +172,29 @@ impl Checkpoint {
         let place = self.places.get(name)?;
         let file = self.files.get(place.file)?;
         let entry = file.entry(&place.name)?;
-        let (mut shape, mut region) = (entry.shape.clone(), file.region(entry));
-        match place.cut {
-            Cut::Whole => {}
-            Cut::Third(third) => {
-                let rows = shape.first_mut().filter(|rows| rows.is_multiple_of(3))?;
-                *rows /= 3;
-                let length = region.len() / 3;
-                region = region.slice(third * length..(third + 1) * length);
-            }
-            Cut::Transposed => shape.reverse(),
-        }
-        Some(Stored {
+        let stored = |shape, region| Stored {
             path: file.path().to_owned(),
             name: place.name.clone(),
             dtype: entry.dtype,
             shape,
             region,
             is_transposed: place.cut == Cut::Transposed,
-        })
+        };
+        let (mut shape, mut region) = (entry.shape.clone(), file.region(entry));
+        match place.cut {
+            Cut::Whole => {}
+            Cut::Third(third) => {
+                if !shape.first().is_some_and(|rows| rows.is_multiple_of(3)) {
+                    // Whole, which is no shape that anybody asks for.
+                    return Some(stored(shape, region));
+                }
+                shape[0] /= 3;
+                let length = region.len() / 3;
+                region = region.slice(third * length..(third + 1) * length);
+            }
+            Cut::Transposed => shape.reverse(),
+        }
+        Some(stored(shape, region))
     }
 
     /// Whether every tensor was asked for.
@@ -200,8 +205,7 @@ impl Checkpoint {
         let mut left = self
             .places
             .iter()
-            // A buffer that older transformers saved: 0, 1, 2, …
-            .filter(|(name, _)| !name.ends_with("embeddings.position_ids"))
+            .filter(|(name, _)| !is_buffer(name))
             .filter(|(name, _)| !taken.contains_key(*name))
             .map(|(_, place)| place)
             .peekable();
@@ -213,6 +217,11 @@ impl Checkpoint {
             names: left.map(|place| place.name.clone()).collect(),
         })
     }
+}
+
+/// A buffer that older transformers saved: 0, 1, 2, …
+fn is_buffer(name: &str) -> bool {
+    name.ends_with("embeddings.position_ids")
 }
 
 pub(super) fn whole(file: usize, name: &str) -> Place {

@@ -1,6 +1,6 @@
 //! One safetensors file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub(crate) struct SafetensorsFile {
     file: Arc<File>,
     bytes: Bytes,
     tensors: BTreeMap<String, Entry>,
+    metadata: HashMap<String, String>,
 }
 
 /// What the header says of a tensor.
@@ -71,11 +72,17 @@ impl SafetensorsFile {
             file: Arc::new(file),
             bytes,
             tensors,
+            metadata: metadata.metadata().clone().unwrap_or_default(),
         })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the header says under a name, beside its tensors.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).map(String::as_str)
     }
 
     /// Every tensor's name, in order.

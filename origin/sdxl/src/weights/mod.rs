@@ -3,7 +3,7 @@
 //! [`Checkpoint`] knows where each of a part's tensors lies, under diffusers' names: in one file
 //! of a folder, in shards, or inside a single-file checkpoint with other names ([`SingleFile`]).
 //! A layer asks its [`Weights`] for tensors by name and shape. A missing or mis-shaped tensor is
-//! an error on the spot, and [`Checkpoint::finish`] reports tensors that nobody asked for: a
+//! an error on the spot, and [`Loading::finish`] reports tensors that nobody asked for: a
 //! checkpoint is either loaded whole or not at all. What was loaded stays in a [`Store`], from
 //! which the same model can be built again at no cost, with LoRAs on its layers for example.
 
