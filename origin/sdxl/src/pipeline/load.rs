@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 use burn::tensor::DType;
 
 use super::Pipeline;
-use crate::model::{ModelFiles, Part};
+use crate::model::{ModelFiles, Part, PartFiles, TextFiles};
 use crate::precision::Precision;
 use crate::scheduler::{Steps, by_name, name_of};
 use crate::text::{PromptEncoder, TextPart};
+use crate::unet::UNetConfig;
 use crate::weights::Target;
 use crate::{DeviceKind, LoadError};
 
@@ -145,8 +146,8 @@ impl Pipeline {
 /// Whether text encoders and UNet are of one model.
 fn check_sizes(
     path: &Path,
-    text: &[crate::model::TextFiles],
-    unet: &crate::model::PartFiles<crate::unet::UNetConfig>,
+    text: &[TextFiles],
+    unet: &PartFiles<UNetConfig>,
     latents: usize,
     scores: bool,
 ) -> Result<(), LoadError> {
@@ -178,7 +179,8 @@ fn check_sizes(
         let what = "a model whose tokenizers make rows of different lengths";
         return Err(unsupported(path, what.to_owned()));
     }
-    let (taken, made) = (unet.config.in_channels, unet.config.out_channels);
+    let unet = &unet.config;
+    let (taken, made) = (unet.in_channels, unet.out_channels);
     if made != latents || (taken != latents && taken != 2 * latents + 1) {
         let what = format!("a UNet of {taken} channels in and {made} out for {latents} of the VAE");
         return Err(unsupported(path, what));
@@ -187,7 +189,6 @@ fn check_sizes(
         .iter()
         .map(|part| part.encoder.config.hidden_size)
         .sum();
-    let unet = &unet.config;
     if unet.cross_attention_dim.at(0) != width {
         let what = format!(
             "a UNet with cross_attention_dim {} beside text encoders of width {width}",

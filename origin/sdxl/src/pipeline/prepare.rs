@@ -41,12 +41,11 @@ impl Pipeline {
         self.check(run)?;
         let size = self.latent_size(run)?;
         let range = evaluations(run, schedule)?;
-        let mut plan = schedule.plan(
-            range.start, // Unlike the scheduler by itself, diffusers' pipelines ask TCD for no noise unless told.
-            StepOptions {
-                eta: Some(run.eta.unwrap_or(0.0)),
-            },
-        );
+        // Unlike the scheduler by itself, diffusers' pipelines ask TCD for no noise unless told.
+        let options = StepOptions {
+            eta: Some(run.eta.unwrap_or(0.0)),
+        };
+        let mut plan = schedule.plan(range.start, options);
         plan.steps.truncate(range.len());
         let first = plan.steps.first().ok_or_else(|| nothing_to_do(run))?;
         let batch = prompts.prompt.len();
