@@ -98,6 +98,14 @@ pub enum LoadError {
         /// The tensors.
         names: Vec<String>,
     },
+    /// Something that goes with a model was made for another one.
+    #[error("{} is for another model: it has {what}", path.display())]
+    OtherModel {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
     /// A tokenizer's files are broken.
     #[error("{}: {message}", path.display())]
     Tokenizer {

@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod control;
 mod device;
 mod elimination;
 mod error;
@@ -36,13 +37,14 @@ mod unet;
 mod vae;
 mod weights;
 
+pub use control::ControlModel;
 pub use device::DeviceKind;
 pub use error::{LoadError, RunError};
 pub use lora::Lora;
 pub use model::Defaults;
 pub use pipeline::{
-    GuidanceOptions, Latents, LoadOptions, LoadProgress, Mask, Picture, Pipeline, Run, RunState,
-    Sizes, Start, StepDone,
+    Control, GuidanceOptions, Latents, LoadOptions, LoadProgress, Mask, Picture, Pipeline, Run,
+    RunState, Sizes, Start, StepDone,
 };
 pub use precision::Precision;
 

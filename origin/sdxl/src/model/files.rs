@@ -13,7 +13,7 @@ use crate::LoadError;
 use crate::text::{ClipTextConfig, Tokenizer};
 use crate::unet::UNetConfig;
 use crate::vae::VaeConfig;
-use crate::weights::{Checkpoint, SingleFile, read_json};
+use crate::weights::{SingleFile, read_json};
 
 /// What a checkpoint does unless told.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -37,7 +37,7 @@ struct Manifest {
 }
 
 /// `model_index.json`, as far as it matters here.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ModelIndex {
     /// Whether no negative prompt means zeros, and not the empty text.
     #[serde(default = "yes")]
@@ -45,7 +45,14 @@ pub(crate) struct ModelIndex {
     /// Whether the UNet is told an aesthetic score instead of a target size: a refiner's.
     #[serde(default)]
     pub requires_aesthetics_score: bool,
+    #[serde(default)]
+    text_encoder: Option<ClassName>,
+    #[serde(default)]
+    text_encoder_2: Option<ClassName>,
 }
+
+/// Library and class of a part; two nulls where a model does without it.
+type ClassName = [Option<String>; 2];
 
 const fn yes() -> bool {
     true
@@ -85,14 +92,13 @@ impl ModelFiles {
     }
 
     fn folder(folder: &Path) -> Result<Self, LoadError> {
-        let index: Map<String, Value> = read_json(&folder.join("model_index.json"))?;
-        let has = |part: &str| index.get(part).is_none_or(|part| !part[0].is_null());
+        let index: ModelIndex = read_json(&folder.join("model_index.json"))?;
         let mut text = Vec::new();
-        for (encoder, tokenizer) in [
-            ("text_encoder", "tokenizer"),
-            ("text_encoder_2", "tokenizer_2"),
+        for (class, encoder, tokenizer) in [
+            (&index.text_encoder, "text_encoder", "tokenizer"),
+            (&index.text_encoder_2, "text_encoder_2", "tokenizer_2"),
         ] {
-            if has(encoder) {
+            if class.as_ref().is_none_or(|[library, _]| library.is_some()) {
                 text.push(TextFiles::folders(
                     &folder.join(encoder),
                     &folder.join(tokenizer),
@@ -101,7 +107,7 @@ impl ModelFiles {
         }
         let manifest = folder.join("darkroom.json");
         Ok(Self {
-            index: read_json(&folder.join("model_index.json"))?,
+            index,
             text,
             unet: PartFiles::folder(&folder.join("unet"))?,
             vae: PartFiles::folder(&folder.join("vae"))?,
@@ -123,8 +129,7 @@ impl ModelFiles {
         self.unet = if path.is_dir() {
             PartFiles::folder(path)?
         } else {
-            let (config, path) = (self.unet.config.clone(), path.to_owned());
-            PartFiles::new(config, move |_| Checkpoint::open(&path))
+            PartFiles::at(path, self.unet.config.clone())
         };
         Ok(())
     }
@@ -175,10 +180,17 @@ impl Source {
         }
     }
 
-    fn object(&self, part: &str, file: &str) -> Result<Map<String, Value>, LoadError> {
+    fn index(&self) -> Result<ModelIndex, LoadError> {
         match self {
-            Self::Published(published) => Ok(published.part(part)),
-            Self::Folder(folder) => read_json(&folder.join(file)),
+            Self::Published(published) => published.index(),
+            Self::Folder(folder) => read_json(&folder.join("model_index.json")),
+        }
+    }
+
+    fn scheduler(&self) -> Result<Map<String, Value>, LoadError> {
+        match self {
+            Self::Published(published) => Ok(published.part("scheduler")),
+            Self::Folder(folder) => read_json(&folder.join("scheduler/scheduler_config.json")),
         }
     }
 
@@ -199,9 +211,7 @@ fn single_file(path: &Path, config: Option<&Path>) -> Result<ModelFiles, LoadErr
         None if file.is_refiner() => Source::Published(Published::Refiner),
         None => Source::Published(Published::Base),
     };
-    let index = source.object("model_index", "model_index.json")?;
-    let flag = |name: &str, default| index.get(name).and_then(Value::as_bool).unwrap_or(default);
-    let mut scheduler = source.object("scheduler", "scheduler/scheduler_config.json")?;
+    let mut scheduler = source.scheduler()?;
     if file.predicts_velocity() {
         scheduler.insert("prediction_type".to_owned(), "v_prediction".into());
     }
@@ -228,17 +238,14 @@ fn single_file(path: &Path, config: Option<&Path>) -> Result<ModelFiles, LoadErr
     });
     let mut unet: UNetConfig = source.config("unet")?;
     if let Some(channels) = file.in_channels() {
-        unet.in_channels = channels;
+        unet.encoder.in_channels = channels;
     }
-    let layers = unet.layers();
+    let layers = unet.encoder.layers();
     let vae: VaeConfig = source.config("vae")?;
     let (levels, vae_layers) = (vae.block_out_channels.len(), vae.layers_per_block);
     let vae_file = Arc::clone(&file);
     Ok(ModelFiles {
-        index: ModelIndex {
-            force_zeros_for_empty_prompt: flag("force_zeros_for_empty_prompt", true),
-            requires_aesthetics_score: flag("requires_aesthetics_score", false),
-        },
+        index: source.index()?,
         text,
         unet: PartFiles::new(unet, move |_| Ok(file.unet(&layers))),
         vae: PartFiles::new(vae, move |_| Ok(vae_file.vae(levels, vae_layers))),

@@ -11,4 +11,4 @@ mod published;
 pub(crate) use config::Configuration;
 pub use files::Defaults;
 pub(crate) use files::{ModelFiles, ModelIndex, TextFiles};
-pub(crate) use part::{Held, Network, Part, PartFiles};
+pub(crate) use part::{Held, Network, Part, PartFiles, config_of};

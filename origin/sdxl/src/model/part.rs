@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
@@ -58,10 +58,27 @@ impl<C: Configuration> PartFiles<C> {
     /// What is wrong with its configuration.
     pub fn folder(folder: &Path) -> Result<Self, LoadError> {
         let config = C::read(&folder.join("config.json"))?;
-        let folder = folder.to_owned();
-        Ok(Self::new(config, move |dtype| {
-            Checkpoint::open_folder(&folder, dtype)
-        }))
+        Ok(Self::at(folder, config))
+    }
+
+    /// The weights in a folder, or of a file with diffusers' names.
+    pub fn at(path: &Path, config: C) -> Self {
+        let path = path.to_owned();
+        Self::new(config, move |dtype| {
+            if path.is_dir() {
+                Checkpoint::open_folder(&path, dtype)
+            } else {
+                Checkpoint::open(&path)
+            }
+        })
+    }
+
+    /// A folder, or a file beside its `config.json`.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn beside(path: &Path) -> Result<Self, LoadError> {
+        Ok(Self::at(path, C::read(&config_of(path))?))
     }
 
     /// Opens the weights; of two variants the one of that type.
@@ -71,6 +88,16 @@ impl<C: Configuration> PartFiles<C> {
     pub fn open(&self, dtype: DType) -> Result<Checkpoint, LoadError> {
         (self.open)(dtype)
     }
+}
+
+/// Where the configuration of a folder, or of a file that lies beside it, is looked for.
+pub(crate) fn config_of(path: &Path) -> PathBuf {
+    let folder = if path.is_dir() {
+        Some(path)
+    } else {
+        path.parent()
+    };
+    folder.unwrap_or(Path::new(".")).join("config.json")
 }
 
 /// A network on a device, or ready to be brought there.

@@ -1,12 +1,14 @@
 //! The configurations that SDXL's models were published with, for checkpoints that come as a
 //! single file and bring none.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use super::config::Configuration;
+use super::files::ModelIndex;
 use crate::LoadError;
+use crate::weights::parse_json;
 
 /// Which model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +41,23 @@ impl Published {
     /// # Errors
     /// As [`Configuration::parse`].
     pub fn config<C: Configuration>(self, part: &str) -> Result<C, LoadError> {
+        let (text, path) = self.text(part);
+        C::parse(&text, &path)
+    }
+
+    /// `model_index.json`.
+    ///
+    /// # Errors
+    /// As [`parse_json`].
+    pub fn index(self) -> Result<ModelIndex, LoadError> {
+        let (text, path) = self.text("model_index");
+        parse_json(&text, &path)
+    }
+
+    /// What stands under a name, and what errors call it.
+    fn text(self, part: &str) -> (String, PathBuf) {
         let text = Value::Object(self.part(part)).to_string();
-        C::parse(&text, Path::new(&format!("built-in {part} of {self:?}")))
+        (text, format!("built-in {part} of {self:?}").into())
     }
 }
 
@@ -60,11 +77,7 @@ mod tests {
                 .config::<ClipTextConfig>("text_encoder_2")
                 .expect("an encoder");
             assert!(model.part("scheduler").contains_key("_class_name"));
-            assert!(
-                model
-                    .part("model_index")
-                    .contains_key("force_zeros_for_empty_prompt")
-            );
+            model.index().expect("an index");
         }
         Published::Base
             .config::<ClipTextConfig>("text_encoder")

@@ -47,13 +47,13 @@ impl ConvShape {
     }
 }
 
-/// A two-dimensional convolution with bias.
+/// A two-dimensional convolution.
 #[derive(Debug)]
 pub struct Conv2d {
     /// `[output, input, kernel, kernel]`
     weight: Tensor<4>,
     /// `[output]`
-    bias: Tensor<1>,
+    bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
     adapters: Vec<LowRank>,
 }
@@ -64,6 +64,16 @@ impl Conv2d {
     /// # Errors
     /// What [`Weights::tensor`] says of either.
     pub fn load(weights: &Weights<'_>, shape: ConvShape) -> Result<Self, LoadError> {
+        let mut layer = Self::load_without_bias(weights, shape)?;
+        layer.bias = Some(weights.tensor("bias", [shape.output])?);
+        Ok(layer)
+    }
+
+    /// Loads `weight` alone.
+    ///
+    /// # Errors
+    /// What [`Weights::tensor`] says of it.
+    pub fn load_without_bias(weights: &Weights<'_>, shape: ConvShape) -> Result<Self, LoadError> {
         let ConvShape {
             input,
             output,
@@ -75,7 +85,7 @@ impl Conv2d {
         options.padding = [padding; 2];
         Ok(Self {
             weight: weights.tensor("weight", [output, input, kernel, kernel])?,
-            bias: weights.tensor("bias", [output])?,
+            bias: None,
             options,
             adapters: weights.adapters(),
         })
@@ -84,7 +94,7 @@ impl Conv2d {
     /// `[batch, input, height, width]` to `[batch, output, height′, width′]`.
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.clone(), Some(self.bias.clone()));
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
         if self.adapters.is_empty() {
             return conv2d(x, weight, bias, self.options.clone());
         }

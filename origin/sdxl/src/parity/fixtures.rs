@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::CaseError;
-use crate::LoadError;
 use crate::weights::{SafetensorsFile, read_json, to_f32};
+use crate::{LoadError, Picture};
 
 /// One entry of `cases.json`.
 #[derive(Deserialize)]
@@ -125,6 +125,20 @@ impl Fixtures {
     ) -> Result<(Vec<u8>, Vec<usize>), CaseError> {
         let (values, shape) = self.values(case, part)?;
         Ok((values.iter().map(|value| *value as u8).collect(), shape))
+    }
+
+    /// A part of bytes `[height, width, 3]`.
+    pub(super) fn picture(&self, case: &Case, part: &str) -> Result<Picture, CaseError> {
+        let (rgb, shape) = self.bytes(case, part)?;
+        let [height, width, 3] = shape[..] else {
+            let message = format!("`{}.{part}` has shape {shape:?}", case.name);
+            return Err(CaseError::Form(message));
+        };
+        Ok(Picture {
+            width: width as u32,
+            height: height as u32,
+            rgb,
+        })
     }
 
     /// A part of token ids, row by row.

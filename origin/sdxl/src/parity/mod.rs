@@ -13,6 +13,7 @@
 //! that latents rounded to 16 bits lead elsewhere may be three times as far off as those lead it.
 
 mod compare;
+mod controls;
 mod fixtures;
 mod loras;
 mod noise;
@@ -203,6 +204,10 @@ fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
         "torch_rng" => noise::check(&setup.fixtures, case),
         "run" => runs::check(setup, case),
         "lora_text" => loras::check(setup, case),
+        "controlnet" => controls::check_controlnet(setup, case),
+        "t2i_adapter" => controls::check_adapter(setup, case),
+        "canny" => controls::check_canny(setup, case),
+        "autoencoder_tiny" => vae::check_tiny(setup, case),
         other => Ok(Outcome::Skipped(format!("kind `{other}` is not known"))),
     }
 }

@@ -1,6 +1,7 @@
 //! Whole runs, free and step by step.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use serde::de::DeserializeOwned;
@@ -16,14 +17,14 @@ use crate::Precision;
 use crate::model::{ModelFiles, PartFiles, TextFiles};
 use crate::noise::NoiseStream;
 use crate::pipeline::{
-    Latents, Mask, Picture, Pipeline, Prepared, Resumed, Run, Sizes, Start, denoise, read,
+    Control, Latents, Mask, Pipeline, Prepared, Resumed, Run, Sizes, Start, denoise, read,
 };
 use crate::scheduler::{Schedule, Steps};
 use crate::text::Prompts;
 use crate::weights::read_json;
 
 /// Arguments of the pipelines that are understood here.
-const ARGUMENTS: [&str; 26] = [
+const ARGUMENTS: [&str; 32] = [
     "prompt",
     "prompt_2",
     "negative_prompt",
@@ -50,6 +51,12 @@ const ARGUMENTS: [&str; 26] = [
     "negative_target_size",
     "aesthetic_score",
     "negative_aesthetic_score",
+    "controlnet_conditioning_scale",
+    "control_guidance_start",
+    "control_guidance_end",
+    "guess_mode",
+    "adapter_conditioning_scale",
+    "adapter_conditioning_factor",
 ];
 
 pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
@@ -71,6 +78,8 @@ pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let pipeline = setup.pipeline(model_files(setup, &files)?)?;
     let mut run = run(setup, case, &pipeline, &arguments)?;
     run.steps = steps;
+    run.controls = controls(setup, case, &pipeline, &files, &arguments)?;
+    run.guess_mode = optional(&arguments, "guess_mode")?.unwrap_or(false);
     let prompts = prompts(&arguments)?;
     let mut parts = Vec::new();
     if let Some(names) = files.get("lora") {
@@ -163,8 +172,10 @@ fn run(
     let side = |name, found| number(arguments, name).map_or(found, |pixels| pixels as u32);
     (run.height, run.width) = (side("height", size[0]), side("width", size[1]));
     run.start = start;
-    let inpaints = matches!(run.start, Start::Inpaint { .. });
-    let usual = if inpaints { 7.5 } else { 5.0 };
+    let usual = match case.argument::<String>("pipeline")?.as_str() {
+        "StableDiffusionXLInpaintPipeline" => 7.5,
+        _ => 5.0,
+    };
     run.guidance.scale = number(arguments, "guidance_scale").unwrap_or(usual);
     run.guidance.rescale = number(arguments, "guidance_rescale").unwrap_or(0.0);
     run.denoising_start = number(arguments, "denoising_start");
@@ -186,6 +197,56 @@ fn run(
     Ok(run)
 }
 
+/// The pictures that steer a run, in the order of what `files` says makes something of them.
+fn controls(
+    setup: &Setup,
+    case: &Case,
+    pipeline: &Pipeline,
+    files: &Map<String, Value>,
+    arguments: &Map<String, Value>,
+) -> Result<Vec<Control>, CaseError> {
+    let names = |kind| optional::<Vec<String>>(files, kind);
+    let (names, scale, end) = match names("controlnet")? {
+        Some(names) => (
+            names,
+            "controlnet_conditioning_scale",
+            "control_guidance_end",
+        ),
+        None => (
+            names("t2i_adapter")?.unwrap_or_default(),
+            "adapter_conditioning_scale",
+            "adapter_conditioning_factor",
+        ),
+    };
+    let usual = match case.argument::<String>("pipeline")?.as_str() {
+        "StableDiffusionXLControlNetImg2ImgPipeline" => 0.8,
+        _ => 1.0,
+    };
+    let each = |name, usual| -> Result<Vec<f64>, CaseError> {
+        match arguments.get(name) {
+            Some(Value::Array(_)) => Ok(optional(arguments, name)?.unwrap_or_default()),
+            _ => Ok(vec![number(arguments, name).unwrap_or(usual); names.len()]),
+        }
+    };
+    let (scales, ends) = (each(scale, usual)?, each(end, 1.0)?);
+    let starts = each("control_guidance_start", 0.0)?;
+    let shares = scales.into_iter().zip(starts.into_iter().zip(ends));
+    let named = names.iter().enumerate().zip(shares);
+    named
+        .map(|((i, name), (scale, (start, end)))| {
+            let model = pipeline.load_control(&setup.fixtures.path(name))?;
+            let image = format!("control_image_{i}");
+            Ok(Control {
+                model: Arc::new(model),
+                image: setup.fixtures.picture(case, &image)?,
+                scale,
+                start,
+                end,
+            })
+        })
+        .collect()
+}
+
 /// What a run begins with, and its `[height, width]`.
 fn start(
     setup: &Setup,
@@ -205,13 +266,15 @@ fn start(
     if !case.has("input_image") {
         return Ok((Start::Noise, [0, 0]));
     }
-    let (rgb, shape) = fixtures.bytes(case, "input_image")?;
-    let [height, width] = [shape[0] as u32, shape[1] as u32];
-    let image = Picture { width, height, rgb };
+    let image = fixtures.picture(case, "input_image")?;
+    let (height, width) = (image.height, image.width);
     let pipeline: String = case.argument("pipeline")?;
-    let inpaints = pipeline == "StableDiffusionXLInpaintPipeline";
-    // Two pipelines, two defaults.
-    let usual = if inpaints { 0.9999 } else { 0.3 };
+    let inpaints = pipeline.contains("Inpaint");
+    let usual = match pipeline.as_str() {
+        "StableDiffusionXLControlNetImg2ImgPipeline" => 0.8,
+        _ if inpaints => 0.9999,
+        _ => 0.3,
+    };
     let strength = number(arguments, "strength").unwrap_or(usual);
     let start = if inpaints {
         let (values, _) = fixtures.bytes(case, "mask")?;

@@ -4,36 +4,24 @@ use burn::tensor::Tensor;
 
 use super::fixtures::Case;
 use super::{CaseError, Outcome, Setup};
-use crate::unet::{Conditioning, Stages, UNet2DConditionModel};
+use crate::unet::{Additions, Conditioning, Stages, UNet2DConditionModel};
 
 pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
-    let Setup {
-        fixtures,
-        device,
-        dtype,
-        ..
-    } = setup;
     let folder: Option<String> = case.argument("folder")?;
     let folder = folder.unwrap_or_else(|| folder_of(&case.name).to_owned());
     let part = setup.network::<UNet2DConditionModel>(&folder)?;
-    let (timesteps, _) = fixtures.values(case, "timestep")?;
-    let (ids, shape) = fixtures.values(case, "time_ids")?;
-    let width = shape.last().copied().unwrap_or(1).max(1);
-    let context: Tensor<3> = fixtures.tensor(case, "encoder_hidden_states", device)?;
-    let pooled: Tensor<2> = fixtures.tensor(case, "text_embeds", device)?;
-    let conditioning = Conditioning {
-        context: context.cast(*dtype),
-        pooled: pooled.cast(*dtype),
-        time_ids: ids.chunks(width).map(<[f32]>::to_vec).collect(),
-        guidance_scale: case.argument("guidance_scale")?,
-    };
-    let sample: Tensor<4> = fixtures.tensor(case, "sample", device)?;
+    let Inputs {
+        sample,
+        timesteps,
+        conditioning,
+    } = inputs(setup, case)?;
     let mut stages = Stages::default();
     let model = part.network()?;
     let out = model.forward_observed(
-        sample.cast(*dtype),
+        sample,
         &timesteps,
         &conditioning,
+        Additions::default(),
         Some(&mut stages),
     );
 
@@ -52,6 +40,38 @@ pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
         }
     }
     Ok(Outcome::Compared(parts))
+}
+
+/// What a UNet or a `ControlNet` is asked.
+pub(super) struct Inputs {
+    pub sample: Tensor<4>,
+    pub timesteps: Vec<f32>,
+    pub conditioning: Conditioning,
+}
+
+pub(super) fn inputs(setup: &Setup, case: &Case) -> Result<Inputs, CaseError> {
+    let Setup {
+        fixtures,
+        device,
+        dtype,
+        ..
+    } = setup;
+    let (timesteps, _) = fixtures.values(case, "timestep")?;
+    let (ids, shape) = fixtures.values(case, "time_ids")?;
+    let width = shape.last().copied().unwrap_or(1).max(1);
+    let context: Tensor<3> = fixtures.tensor(case, "encoder_hidden_states", device)?;
+    let pooled: Tensor<2> = fixtures.tensor(case, "text_embeds", device)?;
+    let sample: Tensor<4> = fixtures.tensor(case, "sample", device)?;
+    Ok(Inputs {
+        sample: sample.cast(*dtype),
+        timesteps,
+        conditioning: Conditioning {
+            context: context.cast(*dtype),
+            pooled: pooled.cast(*dtype),
+            time_ids: ids.chunks(width).map(<[f32]>::to_vec).collect(),
+            guidance_scale: case.argument("guidance_scale")?,
+        },
+    })
 }
 
 /// Cases do not say whose UNet they are of, but by their names.

@@ -3,7 +3,7 @@
 use super::fixtures::Case;
 use super::{CaseError, Outcome, Setup};
 use crate::model::PartFiles;
-use crate::vae::{AutoencoderKL, VaeConfig};
+use crate::vae::{AutoencoderKL, AutoencoderTiny, VaeConfig};
 
 pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let folder: Option<String> = case.argument("folder")?;
@@ -26,5 +26,22 @@ pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
         setup.stage(case, "mean", moments.mean)?,
         setup.stage(case, "logvar", moments.logvar)?,
         setup.stage(case, "decoded", decoded)?,
+    ]))
+}
+
+/// TAESD, both ways.
+pub(super) fn check_tiny(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
+    let folder: String = case.argument("folder")?;
+    let part = setup.network::<AutoencoderTiny>(&folder)?;
+    let model = part.network()?;
+    let input = |name| -> Result<_, CaseError> {
+        Ok(setup
+            .fixtures
+            .tensor(case, name, &setup.device)?
+            .cast(setup.dtype))
+    };
+    Ok(Outcome::Compared(vec![
+        setup.stage(case, "encoded", model.encode(input("image")?))?,
+        setup.stage(case, "decoded", model.decode(input("latent")?))?,
     ]))
 }

@@ -41,7 +41,8 @@ impl Pipeline {
                 Ok(Begun::of(latents.to_tensor(device)))
             }
             Start::Image { image, .. } => {
-                let clean = self.encode(image, run, Draw::Image, shape, noise)?;
+                image.check("image", [run.height as usize, run.width as usize])?;
+                let clean = self.encode(image, Draw::Image, shape, noise)?;
                 if run.denoising_start.is_some() {
                     return Ok(Begun::of(clean));
                 }
@@ -84,7 +85,7 @@ impl Pipeline {
         image.check("image", size)?;
         // An inpainting model that begins with noise alone does not need the whole picture's.
         let clean = (!self.sees_mask() || !is_whole)
-            .then(|| self.encode(image, run, Draw::Image, shape, noise))
+            .then(|| self.encode(image, Draw::Image, shape, noise))
             .transpose()?;
         let fresh = noise.draw(Draw::Start, shape, device);
         let latents = match &clean {
@@ -123,12 +124,10 @@ impl Pipeline {
     fn encode(
         &self,
         image: &Picture,
-        run: &Run,
         draw: Draw,
         shape: [usize; 4],
         noise: &mut NoiseStream,
     ) -> Result<Tensor<4>, RunError> {
-        image.check("image", [run.height as usize, run.width as usize])?;
         self.encode_tensor(image.to_tensor(self.unet.device()), draw, shape, noise)
     }
 

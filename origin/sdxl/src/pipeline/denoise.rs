@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Tensor};
 
+use super::control::Controls;
 use super::run::GuidanceOptions;
 use super::state::Resumed;
 use crate::RunError;
@@ -21,6 +22,7 @@ pub(crate) struct Guided<'a> {
     options: GuidanceOptions,
     /// What an inpainting model sees beside the latents, `[batch, 5, height, width]`.
     beside: Option<Tensor<4>>,
+    controls: Controls<'a>,
 }
 
 impl<'a> Guided<'a> {
@@ -32,6 +34,7 @@ impl<'a> Guided<'a> {
         negative: &Conditioning,
         options: GuidanceOptions,
         beside: Option<Tensor<4>>,
+        controls: Controls<'a>,
     ) -> Self {
         let is_told = unet.config().time_cond_proj_dim.is_some();
         if is_told {
@@ -45,27 +48,36 @@ impl<'a> Guided<'a> {
             both,
             options,
             beside,
+            controls,
         }
     }
 
-    /// The guided answer for latents `[batch, 4, height, width]`; `place` is the step's share of
-    /// the run, from 0.
-    pub fn predict(&self, step: &Step, place: f64, latents: &Tensor<4>) -> Tensor<4> {
-        let mut input = step.scale_model_input(latents.clone());
-        if let Some(beside) = &self.beside {
-            input = Tensor::cat(vec![input, beside.clone()], 1);
-        }
+    /// The guided answer for latents `[batch, 4, height, width]` at evaluation `i` of `count`.
+    pub fn predict(&self, step: &Step, i: usize, count: usize, latents: &Tensor<4>) -> Tensor<4> {
+        let input = step.scale_model_input(latents.clone());
+        let place = i as f64 / count as f64;
+        let both = self.both.as_ref().filter(|_| place < self.options.end);
+        let timestep = step.timestep as f32;
+        let additions = self
+            .controls
+            .additions(i, timestep, &input, &self.positive, both);
         let batch = input.dims()[0];
+        let input = match &self.beside {
+            Some(beside) => Tensor::cat(vec![input, beside.clone()], 1),
+            None => input,
+        };
         let ask = |input: Tensor<4>, conditioning| {
-            let timesteps = vec![step.timestep as f32; input.dims()[0]];
+            let timesteps = vec![timestep; input.dims()[0]];
             let input = input.cast(self.unet.dtype());
-            let output = self.unet.forward(input, &timesteps, conditioning);
+            let output = self
+                .unet
+                .forward(input, &timesteps, conditioning, additions);
             output.cast(DType::F32)
         };
-        let Some(both) = self.both.as_ref().filter(|_| place < self.options.end) else {
+        let Some(both) = both else {
             return ask(input, &self.positive);
         };
-        let both = ask(Tensor::cat(vec![input.clone(), input], 0), both);
+        let both = ask(twice(input), both);
         let opposite = both.clone().narrow(0, 0, batch);
         let prompted = both.narrow(0, batch, batch);
         let GuidanceOptions { scale, rescale, .. } = self.options;
@@ -76,6 +88,11 @@ impl<'a> Guided<'a> {
         let factor = spread(prompted) / spread(guided.clone());
         guided * factor.mul_scalar(rescale).add_scalar(1.0 - rescale)
     }
+}
+
+/// Both halves of a guided batch.
+pub(super) fn twice(x: Tensor<4>) -> Tensor<4> {
+    Tensor::cat(vec![x.clone(), x], 0)
 }
 
 /// Each picture's standard deviation, `[batch, 1, 1, 1]`.
@@ -122,9 +139,9 @@ pub(crate) struct Prepared<'a> {
 impl Prepared<'_> {
     /// Takes step number `i` of the plan; the clean latents, as the UNet's answer has them.
     pub fn step(&mut self, i: usize, run: &mut Resumed) -> Tensor<4> {
-        let place = i as f64 / self.plan.steps.len() as f64;
         let step = &self.plan.steps[i];
-        let output = self.guided.predict(step, place, &run.latents);
+        let count = self.plan.steps.len();
+        let output = self.guided.predict(step, i, count, &run.latents);
         let clean = step.clean(&output, &run.latents);
         let noise = self.noise_of(i, run);
         let step = &self.plan.steps[i];

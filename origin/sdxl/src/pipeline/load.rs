@@ -12,6 +12,7 @@ use crate::precision::Precision;
 use crate::scheduler::{Steps, by_name, name_of};
 use crate::text::{PromptEncoder, TextPart};
 use crate::unet::UNetConfig;
+use crate::vae::{TinyConfig, VaeConfig};
 use crate::weights::Target;
 use crate::{DeviceKind, LoadError};
 
@@ -31,6 +32,9 @@ pub struct LoadOptions<'a> {
     pub unet: Option<&'a Path>,
     /// Another VAE: a folder, or a file with diffusers' or SGM's names.
     pub vae: Option<&'a Path>,
+    /// TAESD for previews in the picture's own size: a folder, or a file beside its
+    /// `config.json`. Without it they are an eighth of that size, and cost next to nothing.
+    pub taesd: Option<&'a Path>,
     /// Latents a side of the tiles that the VAE works in where a picture is larger, each blended
     /// into its neighbours: less memory, and nearly the same picture. diffusers takes 128. Taken
     /// down to a multiple of 4, since a quarter is what is shared.
@@ -102,9 +106,19 @@ impl Pipeline {
             index.requires_aesthetics_score,
         )?;
 
+        let taesd = options
+            .taesd
+            .map(PartFiles::<TinyConfig>::beside)
+            .transpose()?;
+        if let (Some(files), Some(path)) = (&taesd, options.taesd) {
+            check_taesd(path, &files.config, &vae.config)?;
+        }
         let mut total = unet.open(dtype)?.bytes() + vae.open(vae_dtype)?.bytes();
         for part in &text {
             total += part.encoder.open(dtype)?.bytes();
+        }
+        if let Some(files) = &taesd {
+            total += files.open(dtype)?.bytes();
         }
         let done = Cell::new(0);
         let on_bytes = |bytes: u64| {
@@ -134,6 +148,9 @@ impl Pipeline {
             prompts: PromptEncoder::new(parts, index.force_zeros_for_empty_prompt),
             unet: Part::load(unet, target(dtype), true)?,
             vae: Part::load(vae, target(vae_dtype), !options.offload)?,
+            taesd: taesd
+                .map(|files| Part::load(files, target(dtype), true))
+                .transpose()?,
             index,
             scheduler,
             default_scheduler,
@@ -180,7 +197,8 @@ fn check_sizes(
         return Err(unsupported(path, what.to_owned()));
     }
     let unet = &unet.config;
-    let (taken, made) = (unet.in_channels, unet.out_channels);
+    let down = &unet.encoder;
+    let (taken, made) = (down.in_channels, unet.out_channels);
     if made != latents || (taken != latents && taken != 2 * latents + 1) {
         let what = format!("a UNet of {taken} channels in and {made} out for {latents} of the VAE");
         return Err(unsupported(path, what));
@@ -189,24 +207,40 @@ fn check_sizes(
         .iter()
         .map(|part| part.encoder.config.hidden_size)
         .sum();
-    if unet.cross_attention_dim.at(0) != width {
+    if down.cross_attention_dim.at(0) != width {
         let what = format!(
             "a UNet with cross_attention_dim {} beside text encoders of width {width}",
-            unet.cross_attention_dim.at(0)
+            down.cross_attention_dim.at(0)
         );
         return Err(unsupported(path, what));
     }
     let ids = if scores { 5 } else { 6 };
-    let added = last.encoder.config.projection_dim + ids * unet.addition_time_embed_dim;
-    if unet.projection_class_embeddings_input_dim != added {
+    let added = last.encoder.config.projection_dim + ids * down.addition_time_embed_dim;
+    if down.projection_class_embeddings_input_dim != added {
         let what = format!(
             "a UNet with projection_class_embeddings_input_dim {} where text encoder and {ids} \
              time ids make {added}",
-            unet.projection_class_embeddings_input_dim
+            down.projection_class_embeddings_input_dim
         );
         return Err(unsupported(path, what));
     }
     Ok(())
+}
+
+/// Whether a TAESD has the VAE's latents and makes pictures of its size.
+fn check_taesd(path: &Path, taesd: &TinyConfig, vae: &VaeConfig) -> Result<(), LoadError> {
+    let ours = (taesd.latent_channels, taesd.scale());
+    let theirs = (vae.latent_channels, vae.scale());
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(LoadError::OtherModel {
+        path: path.to_owned(),
+        what: format!(
+            "{} channels of latents and {} pixels for one, the model has {} and {}",
+            ours.0, ours.1, theirs.0, theirs.1
+        ),
+    })
 }
 
 fn unsupported(path: &Path, what: String) -> LoadError {

@@ -5,6 +5,7 @@
 //! the latents to `begin` with), `denoise` takes the steps, and the VAE decodes.
 
 mod begin;
+mod control;
 mod denoise;
 mod load;
 mod picture;
@@ -21,20 +22,22 @@ use std::sync::OnceLock;
 use burn::tensor::{DType, Tensor};
 use serde_json::{Map, Value};
 
+use crate::control::ControlModel;
 use crate::lora::{Lora, LoraTarget, TargetLayers};
 use crate::model::{Defaults, ModelIndex, Network, Part};
 use crate::noise::NoiseStream;
 use crate::scheduler::NAMES;
 use crate::text::{PromptEncoder, Prompts};
 use crate::unet::UNet2DConditionModel;
-use crate::vae::AutoencoderKL;
+use crate::vae::{AutoencoderKL, AutoencoderTiny};
+use crate::weights::Target;
 use crate::{LoadError, RunError};
 pub(crate) use denoise::{Prepared, denoise};
 pub use load::{LoadOptions, LoadProgress};
 pub(crate) use picture::read;
 pub use picture::{Mask, Picture};
 use preview::PreviewFactors;
-pub use run::{GuidanceOptions, Run, Sizes, Start};
+pub use run::{Control, GuidanceOptions, Run, Sizes, Start};
 pub(crate) use state::Resumed;
 pub use state::{Latents, RunState};
 
@@ -45,6 +48,7 @@ pub struct Pipeline {
     prompts: PromptEncoder,
     unet: Part<UNet2DConditionModel>,
     vae: Part<AutoencoderKL>,
+    taesd: Option<Part<AutoencoderTiny>>,
     index: ModelIndex,
     scheduler: Map<String, Value>,
     default_scheduler: &'static str,
@@ -68,7 +72,8 @@ pub struct StepDone<'a> {
 }
 
 impl StepDone<'_> {
-    /// What the picture will look like as far as can be said now, an eighth of its size.
+    /// What the picture will look like as far as can be said now: an eighth of its size, or its
+    /// own where TAESD was loaded ([`LoadOptions::taesd`]).
     ///
     /// # Errors
     /// [`RunError::Device`], [`RunError::NotFinite`].
@@ -129,11 +134,26 @@ impl Pipeline {
         };
         let target = LoraTarget {
             unet: target_layers(&self.unet)?,
-            unet_layers: self.unet.config().layers(),
+            unet_layers: self.unet.config().encoder.layers(),
             text_encoder: text(false)?,
             text_encoder_2: text(true)?,
         };
         Lora::open(path, &target)
+    }
+
+    /// Loads a `ControlNet` or a T2I-Adapter for this model, for [`Run::controls`]: a folder in
+    /// diffusers' layout, or a file beside its `config.json`. A file without one is taken for a
+    /// `ControlNet` as large as the UNet.
+    ///
+    /// # Errors
+    /// What is wrong with the files, or that it is for another model.
+    pub fn load_control(&self, path: &Path) -> Result<ControlModel, LoadError> {
+        let target = Target {
+            device: self.unet.device(),
+            dtype: self.unet.dtype(),
+            on_bytes: &|_| {},
+        };
+        ControlModel::open(path, self.steered(), target)
     }
 
     /// Makes the pictures of a run. `on_step` is called after every step; breaking ends the run.
@@ -284,11 +304,18 @@ impl Pipeline {
     fn decode_free(&self, latents: Tensor<4>) -> Result<Tensor<4>, RunError> {
         let unscaled = latents.div_scalar(self.vae.config().scaling_factor);
         let vae = self.vae.network()?;
-        let pixels = vae.decode(unscaled.cast(self.vae.dtype())).cast(DType::F32);
-        Ok(pixels.div_scalar(2.0).add_scalar(0.5))
+        Ok(to_unit(vae.decode(unscaled.cast(self.vae.dtype()))))
     }
 
     fn preview(&self, clean: Tensor<4>) -> Result<Picture, RunError> {
+        if let Some(taesd) = &self.taesd {
+            let network = taesd.network()?;
+            let unscaled = clean
+                .narrow(0, 0, 1)
+                .div_scalar(network.config().scaling_factor);
+            let pixels = network.decode(unscaled.cast(network.dtype()));
+            return first(Picture::from_unit(to_unit(pixels))?);
+        }
         let factors = if let Some(factors) = self.preview.get() {
             factors
         } else {
@@ -301,6 +328,17 @@ impl Pipeline {
     pub(crate) fn prompts(&self) -> &PromptEncoder {
         &self.prompts
     }
+}
+
+/// Pixels in −1 … 1 to such in 0 … 1.
+fn to_unit(pixels: Tensor<4>) -> Tensor<4> {
+    pixels.cast(DType::F32).div_scalar(2.0).add_scalar(0.5)
+}
+
+/// The only picture there is.
+fn first(pictures: Vec<Picture>) -> Result<Picture, RunError> {
+    let first = pictures.into_iter().next();
+    first.ok_or(RunError::NotFinite { stage: "preview" })
 }
 
 fn require_finite(latents: &[f32]) -> Result<(), RunError> {

@@ -29,13 +29,29 @@ pub struct Mask {
 impl Picture {
     /// `[1, 3, height, width]` in −1 … 1.
     pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<4> {
+        self.to_unit(device).mul_scalar(2.0).sub_scalar(1.0)
+    }
+
+    /// `[1, 3, height, width]` in 0 … 1.
+    pub(crate) fn to_unit(&self, device: &Device) -> Tensor<4> {
+        self.unit(self.rgb.iter().copied(), 3, device)
+    }
+
+    /// `[1, 1, height, width]` in 0 … 1, weighted as Pillow does it (ITU-R BT.601).
+    pub(crate) fn to_gray_unit(&self, device: &Device) -> Tensor<4> {
+        let (pixels, _) = self.rgb.as_chunks::<3>();
+        let gray = pixels.iter().map(|rgb| {
+            let [red, green, blue] = rgb.map(u32::from);
+            ((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8
+        });
+        self.unit(gray, 1, device)
+    }
+
+    fn unit(&self, bytes: impl Iterator<Item = u8>, channels: usize, device: &Device) -> Tensor<4> {
         let (height, width) = (self.height as usize, self.width as usize);
-        let values: Vec<f32> = self.rgb.iter().map(|b| f32::from(*b) / 255.0).collect();
-        let data = TensorData::new(values, [1, height, width, 3]);
-        Tensor::<4>::from_data(data, (device, DType::F32))
-            .permute([0, 3, 1, 2])
-            .mul_scalar(2.0)
-            .sub_scalar(1.0)
+        let values: Vec<f32> = bytes.map(|byte| f32::from(byte) / 255.0).collect();
+        let data = TensorData::new(values, [1, height, width, channels]);
+        Tensor::<4>::from_data(data, (device, DType::F32)).permute([0, 3, 1, 2])
     }
 
     /// Pictures out of `[batch, 3, height, width]`; what is below 0 or above 1 is held to it.

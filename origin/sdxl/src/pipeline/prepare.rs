@@ -2,6 +2,7 @@
 //! (text to image, image to image, inpaint) prepare theirs.
 
 use super::Pipeline;
+use super::control::Evaluations;
 use super::denoise::{Guided, Prepared};
 use super::range::{evaluations, nothing_to_do};
 use super::run::{Run, Sizes, Start};
@@ -31,13 +32,13 @@ impl Pipeline {
 
     /// Everything before the first step. `prompts` has as many texts as pictures are made at
     /// once.
-    pub(crate) fn prepare(
-        &self,
-        run: &Run,
+    pub(crate) fn prepare<'a>(
+        &'a self,
+        run: &'a Run,
         prompts: &Prompts,
         schedule: &Schedule,
         mut noise: NoiseStream,
-    ) -> Result<Prepared<'_>, RunError> {
+    ) -> Result<Prepared<'a>, RunError> {
         self.check(run)?;
         let size = self.latent_size(run)?;
         let range = evaluations(run, schedule)?;
@@ -46,7 +47,11 @@ impl Pipeline {
             eta: Some(run.eta.unwrap_or(0.0)),
         };
         let mut plan = schedule.plan(range.start, options);
-        plan.steps.truncate(range.len());
+        let evaluations = Evaluations {
+            whole: plan.steps.len(),
+            taken: range.len(),
+        };
+        plan.steps.truncate(evaluations.taken);
         let first = plan.steps.first().ok_or_else(|| nothing_to_do(run))?;
         let batch = prompts.prompt.len();
         let shape = [batch, self.vae.config().latent_channels, size[0], size[1]];
@@ -55,6 +60,7 @@ impl Pipeline {
         for (lora, weight) in &run.loras {
             unet.add(lora.unet(), *weight);
         }
+        let controls = self.controls(run, size, evaluations)?;
         let (positive, negative) = self.conditions(run, prompts)?;
         let guided = Guided::new(
             self.unet.adapted(&unet)?,
@@ -62,6 +68,7 @@ impl Pipeline {
             &negative,
             run.guidance,
             begun.beside,
+            controls,
         );
         Ok(Prepared {
             plan,
@@ -128,7 +135,7 @@ impl Pipeline {
 
     /// Whether the UNet takes a mask and the masked picture beside the latents.
     pub(super) fn sees_mask(&self) -> bool {
-        self.unet.config().in_channels != self.vae.config().latent_channels
+        self.unet.config().encoder.in_channels != self.vae.config().latent_channels
     }
 
     /// `[height, width]` of the latents.

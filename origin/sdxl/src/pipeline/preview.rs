@@ -6,6 +6,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::first;
 use super::picture::{Picture, read};
 use crate::RunError;
 use crate::elimination::solve;
@@ -78,11 +79,7 @@ impl PreviewFactors {
         let rows = latents.reshape([channels, height * width]).transpose();
         let pixels = rows.matmul(factors) + added.unsqueeze();
         let pixels = pixels.transpose().reshape([1, 3, height, width]);
-        let pictures = Picture::from_unit(pixels)?;
-        pictures
-            .into_iter()
-            .next()
-            .ok_or(RunError::NotFinite { stage: "preview" })
+        first(Picture::from_unit(pixels)?)
     }
 }
 

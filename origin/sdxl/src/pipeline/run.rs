@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::picture::{Mask, Picture};
 use super::state::Latents;
+use crate::control::ControlModel;
 use crate::lora::Lora;
 use crate::model::Defaults;
 use crate::noise::NoiseSource;
@@ -60,6 +61,40 @@ pub struct Run {
     pub images: u32,
     /// Additions to the model, each with a weight.
     pub loras: Vec<(Arc<Lora>, f64)>,
+    /// Pictures that steer it.
+    pub controls: Vec<Control>,
+    /// Whether `ControlNet`s see the prompt's half of a guided step alone, and are the weaker the
+    /// finer the level: for making something of their pictures without a prompt.
+    pub guess_mode: bool,
+}
+
+/// A picture that steers a run.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// What makes of the picture what is added inside of the UNet.
+    pub model: Arc<ControlModel>,
+    /// As large as the run's pictures: edges, depths or poses, as the model was trained.
+    pub image: Picture,
+    /// How much it counts (`controlnet_conditioning_scale`, `adapter_conditioning_scale`).
+    pub scale: f64,
+    /// Share of the steps before it counts.
+    pub start: f64,
+    /// Share of the steps after which it counts no more.
+    pub end: f64,
+}
+
+impl Control {
+    /// A picture that counts from the first step to the last.
+    #[must_use]
+    pub fn new(model: Arc<ControlModel>, image: Picture) -> Self {
+        Self {
+            model,
+            image,
+            scale: 1.0,
+            start: 0.0,
+            end: 1.0,
+        }
+    }
 }
 
 /// Classifier-free guidance (Ho and Salimans 2022).
@@ -175,6 +210,8 @@ impl Defaults {
             noise: NoiseSource::default(),
             images: 1,
             loras: Vec::new(),
+            controls: Vec::new(),
+            guess_mode: false,
         }
     }
 }

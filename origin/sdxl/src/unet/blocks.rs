@@ -87,20 +87,31 @@ impl DownBlock {
         })
     }
 
-    /// Pushes every layer's output onto `skips` for the way up.
+    /// Pushes every layer's output onto `skips` for the way up. A `feature` is added to the last
+    /// layer's output, or after the change of size in a level without transformers, which is what
+    /// diffusers does: T2I-Adapters were trained so.
     pub(super) fn forward(
         &self,
         mut x: Tensor<4>,
         time: &Tensor<2>,
         context: &Tensor<3>,
+        feature: Option<&Tensor<4>>,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
-        for layer in &self.layers {
+        let has_attention = self.layers.iter().any(|layer| layer.attention.is_some());
+        let inside = feature.filter(|_| has_attention || self.downsampler.is_none());
+        for (i, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x, time, context);
+            if let Some(feature) = inside.filter(|_| i + 1 == self.layers.len()) {
+                x = x + feature.clone();
+            }
             skips.push(x.clone());
         }
         if let Some(downsampler) = &self.downsampler {
             x = downsampler.forward(x);
+            if let Some(feature) = feature.filter(|_| !has_attention) {
+                x = x + feature.clone();
+            }
             skips.push(x.clone());
         }
         x
@@ -177,30 +188,35 @@ pub(crate) fn resize_nearest(x: Tensor<4>, target: [usize; 2]) -> Tensor<4> {
     interpolate(x, nearest.with_output_size(target))
 }
 
-/// `UNetMidBlock2DCrossAttn`.
+/// `UNetMidBlock2DCrossAttn`, or `UNetMidBlock2D` with one resnet and nothing else.
 #[derive(Debug)]
 pub(super) struct MidBlock {
     first: ResnetBlock2D,
-    attention: Transformer2DModel,
-    last: ResnetBlock2D,
+    rest: Option<(Transformer2DModel, ResnetBlock2D)>,
 }
 
 impl MidBlock {
     pub(super) fn load(
         weights: &Weights<'_>,
         resnet: ResnetShape,
-        transformer: TransformerShape,
+        transformer: Option<TransformerShape>,
     ) -> Result<Self, LoadError> {
+        let rest = |shape| {
+            let attention = Transformer2DModel::load(&weights.child("attentions.0"), shape)?;
+            let last = ResnetBlock2D::load(&weights.child("resnets.1"), resnet)?;
+            Ok((attention, last))
+        };
         Ok(Self {
             first: ResnetBlock2D::load(&weights.child("resnets.0"), resnet)?,
-            attention: Transformer2DModel::load(&weights.child("attentions.0"), transformer)?,
-            last: ResnetBlock2D::load(&weights.child("resnets.1"), resnet)?,
+            rest: transformer.map(rest).transpose()?,
         })
     }
 
     pub(super) fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
         let x = self.first.forward(x, Some(time));
-        let x = self.attention.forward(x, context);
-        self.last.forward(x, Some(time))
+        match &self.rest {
+            Some((attention, last)) => last.forward(attention.forward(x, context), Some(time)),
+            None => x,
+        }
     }
 }

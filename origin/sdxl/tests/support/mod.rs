@@ -34,6 +34,17 @@ pub fn tiny() -> Pipeline {
     load(&fixtures().join("pipeline")).expect("the tiny model")
 }
 
+/// Waves of colours: not the same anywhere.
+pub fn waves(width: u32, height: u32) -> Picture {
+    let pixel = |x: u32, y: u32| [x * 7, y * 5, x * y].map(|value| (value % 256) as u8);
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    Picture {
+        width,
+        height,
+        rgb: places.flat_map(|(x, y)| pixel(x, y)).collect(),
+    }
+}
+
 /// A run of the tiny model.
 pub fn tiny_run(pipeline: &Pipeline, prompt: &str) -> Run {
     Run {

@@ -1,0 +1,252 @@
+//! Pictures steer runs: `ControlNet`s, T2I-Adapters; and previews by TAESD.
+
+mod support;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use darkroom_sdxl::{
+    Control, ControlModel, LoadError, LoadOptions, Pipeline, Run, RunError, StepDone,
+};
+use support::{copy_folder, fixtures, on_cpu, picture, pictures, tiny, tiny_run, waves};
+
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(tiny);
+
+fn load(name: &str) -> Arc<ControlModel> {
+    let model = PIPELINE.load_control(&fixtures().join(name));
+    Arc::new(model.expect("a control"))
+}
+
+fn plain() -> Run {
+    tiny_run(&PIPELINE, "a fox")
+}
+
+fn steered(controls: Vec<Control>) -> Run {
+    Run {
+        controls,
+        ..plain()
+    }
+}
+
+fn control(name: &str) -> Control {
+    Control::new(load(name), waves(64, 64))
+}
+
+#[test]
+fn a_picture_steers_a_run_as_far_as_its_scale_says() {
+    let without = picture(&PIPELINE, &plain());
+    for name in ["controlnet", "t2i_adapter"] {
+        let with = picture(&PIPELINE, &steered(vec![control(name)]));
+        assert_ne!(with, without, "{name}");
+        let other = Control {
+            image: waves(64, 64).canny(100, 200),
+            ..control(name)
+        };
+        assert_ne!(picture(&PIPELINE, &steered(vec![other])), with, "{name}");
+        let nothing = Control {
+            scale: 0.0,
+            ..control(name)
+        };
+        let unsteered = picture(&PIPELINE, &steered(vec![nothing]));
+        assert_eq!(unsteered, without, "{name}");
+    }
+}
+
+#[test]
+fn a_picture_counts_only_between_its_start_and_its_end() {
+    let without = picture(&PIPELINE, &plain());
+    let between = |start, end| {
+        let control = Control {
+            start,
+            end,
+            ..control("controlnet")
+        };
+        picture(&PIPELINE, &steered(vec![control]))
+    };
+    // Of four steps none lies whole in this.
+    assert_eq!(between(0.1, 0.4), without);
+    assert_ne!(between(0.0, 0.5), without);
+    assert_ne!(between(0.0, 0.5), between(0.5, 1.0));
+}
+
+#[test]
+fn several_pictures_steer_together() {
+    let both = steered(vec![control("controlnet"), control("t2i_adapter")]);
+    let picture_of_both = picture(&PIPELINE, &both);
+    for name in ["controlnet", "t2i_adapter"] {
+        let one = picture(&PIPELINE, &steered(vec![control(name)]));
+        assert_ne!(picture_of_both, one, "{name}");
+    }
+}
+
+#[test]
+fn a_steered_run_goes_on_from_a_saved_state_to_the_same_bytes() {
+    let run = steered(vec![control("controlnet"), control("t2i_adapter")]);
+    let whole = picture(&PIPELINE, &run);
+    let mut state = None;
+    let broken_off = PIPELINE.run(&run, &mut |done: &StepDone<'_>| {
+        if done.step == 2 {
+            state = Some(done.state().expect("a state"));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(broken_off, Err(RunError::Canceled)));
+    let state = state.expect("a state");
+    let go_on = &mut |_: &StepDone<'_>| ControlFlow::Continue(());
+    let rest = PIPELINE.resume(&run, &state, go_on).expect("a picture");
+    assert_eq!(rest, [whole]);
+}
+
+#[test]
+fn a_controlnet_may_come_as_one_file_without_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("edges.safetensors");
+    let weights = "controlnet/diffusion_pytorch_model.safetensors";
+    fs::copy(fixtures().join(weights), &file).expect("copied");
+    let alone = Arc::new(PIPELINE.load_control(&file).expect("a control"));
+    let alone = Control::new(alone, waves(64, 64));
+    assert_eq!(
+        picture(&PIPELINE, &steered(vec![alone])),
+        picture(&PIPELINE, &steered(vec![control("controlnet")]))
+    );
+}
+
+#[test]
+fn what_cannot_steer_is_refused_by_name() {
+    let refused = |control: Control| {
+        let error = pictures(&PIPELINE, &steered(vec![control]));
+        let Err(RunError::Invalid { field, message }) = error else {
+            panic!("{error:?}");
+        };
+        format!("{field}: {message}")
+    };
+    let small = Control {
+        image: waves(56, 64),
+        ..control("controlnet")
+    };
+    let small = refused(small);
+    assert!(small.contains("control_image: must be 64×64"), "{small}");
+    let backwards = Control {
+        start: 0.6,
+        end: 0.5,
+        ..control("controlnet")
+    };
+    let backwards = refused(backwards);
+    assert!(backwards.contains("control_start"), "{backwards}");
+    let endless = Control {
+        scale: f64::NAN,
+        ..control("controlnet")
+    };
+    let endless = refused(endless);
+    assert!(
+        endless.contains("control_scale: must be a number"),
+        "{endless}"
+    );
+    // An adapter takes squares of 16 pixels.
+    let odd = Run {
+        width: 72,
+        controls: vec![Control::new(load("t2i_adapter"), waves(72, 64))],
+        ..plain()
+    };
+    let odd = pictures(&PIPELINE, &odd).expect_err("refused").to_string();
+    assert!(odd.contains("width: must be a multiple of 16"), "{odd}");
+}
+
+/// A copy of a control with some of its configuration replaced.
+fn changed(name: &str, from: &str, to: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(&fixtures().join(name), copy.path());
+    let path = copy.path().join("config.json");
+    let config = fs::read_to_string(&path).expect("a configuration");
+    assert!(config.contains(from), "{config}");
+    fs::write(path, config.replace(from, to)).expect("written");
+    copy
+}
+
+fn refusal(path: &Path) -> LoadError {
+    PIPELINE.load_control(path).expect_err("refused")
+}
+
+#[test]
+fn a_control_for_another_model_says_what_differs() {
+    let width = "\"cross_attention_dim\": ";
+    let copy = changed("controlnet", width, "\"cross_attention_dim\": 1");
+    let error = refusal(copy.path());
+    assert!(matches!(error, LoadError::OtherModel { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("cross_attention_dim"), "{text}");
+    let copy = changed("t2i_adapter", "\"channels\": [", "\"channels\": [16, ");
+    let text = refusal(copy.path()).to_string();
+    assert!(text.contains("channels [16, "), "{text}");
+    // A refiner has levels of other widths.
+    let refiner = fixtures().join("refiner/unet");
+    let text = refusal(&refiner).to_string();
+    assert!(text.contains("_class_name UNet2DConditionModel"), "{text}");
+}
+
+#[test]
+fn a_control_that_is_not_whole_names_its_tensor() {
+    let copy = changed(
+        "t2i_adapter",
+        "\"num_res_blocks\": 2",
+        "\"num_res_blocks\": 3",
+    );
+    let text = refusal(copy.path()).to_string();
+    assert!(
+        text.contains("adapter.body.0.resnets.2.block1.weight"),
+        "{text}"
+    );
+    let copy = changed(
+        "t2i_adapter",
+        "\"num_res_blocks\": 2",
+        "\"num_res_blocks\": 1",
+    );
+    let error = refusal(copy.path());
+    assert!(matches!(error, LoadError::ExtraTensors { .. }), "{error}");
+    let copy = changed("t2i_adapter", "full_adapter_xl", "light_adapter");
+    let text = refusal(copy.path()).to_string();
+    assert!(text.contains("adapter_type light_adapter"), "{text}");
+    let nothing = PathBuf::from("no/such/file.safetensors");
+    let text = refusal(&nothing).to_string();
+    assert!(text.contains("no/such/file.safetensors"), "{text}");
+}
+
+#[test]
+fn taesd_previews_have_the_pictures_size() {
+    let taesd = fixtures().join("taesd");
+    let options = LoadOptions {
+        taesd: Some(&taesd),
+        ..on_cpu()
+    };
+    let model = fixtures().join("pipeline");
+    let pipeline = Pipeline::load(&model, options).expect("a model");
+    let run = tiny_run(&pipeline, "a fox");
+    let mut previews = Vec::new();
+    let pictures = pipeline.run(&run, &mut |done| {
+        previews.push(done.preview().expect("a preview"));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(pictures.expect("a picture"), [picture(&PIPELINE, &run)]);
+    assert_eq!(previews.len(), 4);
+    for preview in &previews {
+        assert_eq!((preview.width, preview.height), (64, 64));
+    }
+    assert_ne!(previews[0], previews[3]);
+}
+
+#[test]
+fn a_taesd_for_another_model_says_what_differs() {
+    let copy = changed("taesd", "\"latent_channels\": 4", "\"latent_channels\": 16");
+    let options = LoadOptions {
+        taesd: Some(copy.path()),
+        ..on_cpu()
+    };
+    let error = Pipeline::load(&fixtures().join("pipeline"), options).expect_err("refused");
+    assert!(
+        error.to_string().contains("16 channels of latents"),
+        "{error}"
+    );
+}
