@@ -1,4 +1,4 @@
-//! `stages MODEL [SIZE]`: how long each stage of a picture takes, for `scripts/bench sdxl`.
+//! `stages MODEL [SIZE [STEPS]]`: how long each stage of a picture takes, for `scripts/bench`.
 
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
@@ -12,17 +12,18 @@ use darkroom_sdxl::{GuidanceOptions, LoadOptions, Pipeline, Run};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, rest @ ..] = &arguments[..] else {
-        return Err("wanted: MODEL [SIZE]".into());
+        return Err("wanted: MODEL [SIZE [STEPS]]".into());
     };
     let side: u32 = rest.first().map_or(Ok(512), |side| side.parse())?;
+    let steps: usize = rest.get(1).map_or(Ok(3), |steps| steps.parse())?;
     let begun = Instant::now();
     let pipeline = Pipeline::load(Path::new(model), LoadOptions::default())?;
     report("load", begun);
-    // Without guidance: a batch of one at each of three steps.
+    // Without guidance: a batch of one at each step.
     let run = Run {
         width: side,
         height: side,
-        steps: Steps::Count(3),
+        steps: Steps::Count(steps),
         guidance: GuidanceOptions {
             scale: 1.0,
             ..GuidanceOptions::default()
@@ -37,7 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ends.push(begun.elapsed().as_secs_f64());
         ControlFlow::Continue(())
     })?;
-    let step = (ends[2] - ends[1]).min(ends[1] - ends[0]);
+    let step = ends
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .reduce(f64::min);
+    let step = step.ok_or("STEPS must be at least 2")?;
     println!("text encoders: {:.2} s", ends[0] - step);
     println!("UNet step: {step:.2} s");
     let begun = Instant::now();

@@ -45,10 +45,16 @@ impl DeviceKind {
     }
 }
 
-#[cfg(not(feature = "gpu"))]
+/// Whether convolutions of 16 bits add up in 32. burn's flex device does not, nor does wgpu with
+/// WGSL kernels, which have no matrix units.
+pub(crate) fn sums_in_f32(device: &Device) -> bool {
+    cfg!(feature = "vulkan") && *device != Device::flex()
+}
+
+#[cfg(not(feature = "wgpu"))]
 const NO_GPU: &str = "this build has no GPU support; build with `--features gpu`, or with \
                       `--features vulkan` for Vulkan hardware";
-#[cfg(feature = "gpu")]
+#[cfg(feature = "wgpu")]
 const NO_GPU: &str = "no GPU was found; look at its driver, or take `--device cpu`";
 
 /// SPIR-V kernels where they were built in.
@@ -60,14 +66,14 @@ fn gpu() -> Option<Device> {
 }
 
 /// Whatever wgpu finds best.
-#[cfg(all(feature = "gpu", not(feature = "vulkan")))]
+#[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
 fn gpu() -> Option<Device> {
     use burn::tensor::{DeviceKind, DeviceType};
     let found = !Device::enumerate(DeviceType::Wgpu).is_empty();
     found.then(|| Device::wgpu(DeviceKind::DefaultDevice))
 }
 
-#[cfg(not(feature = "gpu"))]
+#[cfg(not(feature = "wgpu"))]
 fn gpu() -> Option<Device> {
     None
 }

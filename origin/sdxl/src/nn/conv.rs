@@ -1,10 +1,11 @@
 //! `torch.nn.Conv2d`.
 
-use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Tensor};
 
 use crate::LoadError;
+use crate::device::sums_in_f32;
 use crate::lora::LowRank;
 use crate::weights::Weights;
 
@@ -56,6 +57,8 @@ pub struct Conv2d {
     bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
     adapters: Vec<LowRank>,
+    /// Whether the device loses digits of long sums in 16 bits.
+    widens: bool,
 }
 
 impl Conv2d {
@@ -88,21 +91,41 @@ impl Conv2d {
             bias: None,
             options,
             adapters: weights.adapters(),
+            widens: !sums_in_f32(weights.device()),
         })
     }
 
     /// `[batch, input, height, width]` to `[batch, output, height′, width′]`.
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let bias = self.bias.clone();
         if self.adapters.is_empty() {
-            return conv2d(x, weight, bias, self.options.clone());
+            return self.convolve(x, &self.weight, bias, &self.options);
         }
-        let y = conv2d(x.clone(), weight, bias, self.options.clone());
+        let y = self.convolve(x.clone(), &self.weight, bias, &self.options);
         self.adapters.iter().fold(y, |y, adapter| {
-            let low = conv2d(x.clone(), adapter.down.clone(), None, self.options.clone());
+            let low = self.convolve(x.clone(), &adapter.down, None, &self.options);
             let pointwise = ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
-            y + conv2d(low, adapter.up.clone(), None, pointwise).mul_scalar(adapter.scale)
+            y + self
+                .convolve(low, &adapter.up, None, &pointwise)
+                .mul_scalar(adapter.scale)
         })
+    }
+
+    /// `torch.nn.functional.conv2d`, whose sums are in f32 whatever type it is given.
+    fn convolve(
+        &self,
+        x: Tensor<4>,
+        weight: &Tensor<4>,
+        bias: Option<Tensor<1>>,
+        options: &ConvOptions<2>,
+    ) -> Tensor<4> {
+        let (dtype, weight) = (x.dtype(), weight.clone());
+        if dtype == DType::F32 || !self.widens {
+            return conv2d(x, weight, bias, options.clone());
+        }
+        let bias = bias.map(|bias| bias.cast(DType::F32));
+        let (x, weight) = (x.cast(DType::F32), weight.cast(DType::F32));
+        conv2d(x, weight, bias, options.clone()).cast(dtype)
     }
 }

@@ -76,8 +76,19 @@ impl GroupNorm {
     /// `[batch, channels, height, width]`, shape kept.
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
         let dtype = x.dtype();
+        self.normed(x).cast(dtype)
+    }
+
+    /// [`GroupNorm::forward`], then `SiLU`.
+    #[must_use]
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        let dtype = x.dtype();
+        activation::silu(self.normed(x)).cast(dtype)
+    }
+
+    fn normed(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
         let groups = x.cast(DType::F32).reshape([
             batch,
             self.groups,
@@ -93,13 +104,6 @@ impl GroupNorm {
             .reshape([1, self.groups, channels / self.groups])
             / deviation;
         let scale = scale.reshape([batch, channels, 1, 1]);
-        let normed = centred.reshape([batch, channels, height, width]) * scale + self.bias.clone();
-        normed.cast(dtype)
-    }
-
-    /// [`GroupNorm::forward`], then `SiLU`.
-    #[must_use]
-    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        activation::silu(self.forward(x))
+        centred.reshape([batch, channels, height, width]) * scale + self.bias.clone()
     }
 }

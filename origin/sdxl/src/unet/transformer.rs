@@ -1,6 +1,6 @@
 //! `Transformer2DModel`: pixels look at each other and at the text.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 use crate::LoadError;
 use crate::nn::{Attention, GroupNorm, LayerNorm, Linear};
@@ -125,8 +125,11 @@ impl FeedForward {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let both = self.proj.forward(x);
+        // In 16 bits GELU's sum of 1 and nearly −1 would leave few digits.
+        let (dtype, both) = (both.dtype(), both.cast(DType::F32));
         let value = both.clone().narrow(2, 0, self.inner);
         let gate = both.narrow(2, self.inner, self.inner);
-        self.out.forward(value * activation::gelu(gate))
+        self.out
+            .forward((value * activation::gelu(gate)).cast(dtype))
     }
 }
