@@ -1,6 +1,8 @@
 """SDXL base in its real size with random weights, and how long its stages take in diffusers on the CPU.
 
     python sdxl_stages.py make DIR                          writes it in fp16, diffusers' layout, 6.6 GiB
+    python sdxl_stages.py single DIR FILE                   the same in one file with SGM's names
+    python sdxl_stages.py load DIR                          loads it in fp16, as it is stored
     python sdxl_stages.py time DIR [--size 512] [--threads 2]    load, text encoders, UNet step, VAE decode
 """
 import argparse
@@ -13,8 +15,9 @@ import warnings
 os.environ.update(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
 warnings.filterwarnings("ignore")
 ap = argparse.ArgumentParser()
-ap.add_argument("what", choices=("make", "time"))
+ap.add_argument("what", choices=("make", "single", "load", "time"))
 ap.add_argument("folder", type=pathlib.Path)
+ap.add_argument("file", type=pathlib.Path, nargs="?")
 ap.add_argument("--size", type=int, default=512)
 ap.add_argument("--threads", type=int, default=2)
 a = ap.parse_args()
@@ -75,10 +78,21 @@ def stage(name, f, repeat=1):
     return r
 
 
+def load(dtype):
+    return StableDiffusionXLPipeline.from_pretrained(a.folder, torch_dtype=dtype, add_watermarker=False)
+
+
 if a.what == "make":
     make(a.folder)
+elif a.what == "single":
+    from safetensors.torch import save_file
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "fixtures"))
+    from sgm import sgm_state
+    save_file({k: v.half().contiguous() for k, v in sgm_state(load(torch.float16)).items()}, a.file, {"format": "pt"})
+elif a.what == "load":
+    stage("load", lambda: load(torch.float16))
 else:
-    pipe = stage("load", lambda: StableDiffusionXLPipeline.from_pretrained(a.folder, torch_dtype=torch.float32, add_watermarker=False))
+    pipe = stage("load", lambda: load(torch.float32))
     prompt = "a photo of an astronaut riding a horse on mars"
     e, _, pooled, _ = stage("text encoders", lambda: pipe.encode_prompt(prompt, do_classifier_free_guidance=False))
     n = a.size // 8

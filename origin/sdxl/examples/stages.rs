@@ -1,4 +1,5 @@
-//! `stages MODEL [SIZE [STEPS]]`: how long each stage of a picture takes, for `scripts/bench`.
+//! `stages MODEL SIZE [f32|f16|bf16 [STEPS]]`: how long each stage of a picture takes, for
+//! `scripts/bench`; of the load alone where SIZE is `load`.
 
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
@@ -7,18 +8,30 @@ use std::path::Path;
 use std::time::Instant;
 
 use darkroom_sdxl::scheduler::Steps;
-use darkroom_sdxl::{GuidanceOptions, LoadOptions, Pipeline, Run};
+use darkroom_sdxl::{GuidanceOptions, LoadOptions, Pipeline, Precision, Run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, rest @ ..] = &arguments[..] else {
-        return Err("wanted: MODEL [SIZE [STEPS]]".into());
+    let [model, size, rest @ ..] = &arguments[..] else {
+        return Err("wanted: MODEL SIZE [PRECISION [STEPS]]".into());
     };
-    let side: u32 = rest.first().map_or(Ok(512), |side| side.parse())?;
+    let precision: Precision = rest
+        .first()
+        .map_or(Ok(Precision::F32), |text| text.parse())?;
     let steps: usize = rest.get(1).map_or(Ok(3), |steps| steps.parse())?;
+    let is_load = size == "load";
     let begun = Instant::now();
-    let pipeline = Pipeline::load(Path::new(model), LoadOptions::default())?;
+    let options = LoadOptions {
+        precision,
+        vae_precision: if is_load { precision } else { Precision::F32 },
+        ..LoadOptions::default()
+    };
+    let pipeline = Pipeline::load(Path::new(model), options)?;
     report("load", begun);
+    if is_load {
+        return Ok(());
+    }
+    let side: u32 = size.parse()?;
     // Without guidance: a batch of one at each step.
     let run = Run {
         width: side,

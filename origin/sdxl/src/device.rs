@@ -45,10 +45,25 @@ impl DeviceKind {
     }
 }
 
-/// Whether convolutions of 16 bits add up in 32. burn's flex device does not, nor does wgpu with
-/// WGSL kernels, which have no matrix units.
-pub(crate) fn sums_in_f32(device: &Device) -> bool {
-    cfg!(feature = "vulkan") && *device != Device::flex()
+/// What a device does with sums of products of 16 bits: whether it adds them up in 32. wgpu's WGSL
+/// kernels do not: that is the matrix units', which only SPIR-V has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    /// In convolutions.
+    pub conv: bool,
+    /// In products of matrices.
+    pub matmul: bool,
+}
+
+impl Sums {
+    pub fn on(device: &Device) -> Self {
+        let is_cpu = *device == Device::flex();
+        let has_matrix_units = !is_cpu && cfg!(feature = "vulkan");
+        Self {
+            conv: has_matrix_units,
+            matmul: is_cpu || has_matrix_units,
+        }
+    }
 }
 
 #[cfg(not(feature = "wgpu"))]

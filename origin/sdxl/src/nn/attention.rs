@@ -1,11 +1,12 @@
 //! Multi-head attention as diffusers' `Attention` stores it.
 
-use burn::tensor::Tensor;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{DType, Tensor};
 
 use super::Linear;
 use crate::LoadError;
+use crate::device::Sums;
 use crate::weights::Weights;
 
 /// Scaled dot-product attention with learned projections.
@@ -16,6 +17,8 @@ pub struct Attention {
     to_v: Linear,
     to_out: Linear,
     heads: usize,
+    /// Whether the device loses digits of long sums in 16 bits.
+    widens: bool,
 }
 
 impl Attention {
@@ -44,6 +47,7 @@ impl Attention {
             to_v: projection("to_v", context)?,
             to_out: Linear::load(&weights.child("to_out.0"), width, width)?,
             heads,
+            widens: !Sums::on(weights.device()).matmul,
         })
     }
 
@@ -54,7 +58,13 @@ impl Attention {
         let q = self.split(self.to_q.forward(x));
         let k = self.split(self.to_k.forward(context.clone()));
         let v = self.split(self.to_v.forward(context));
-        let mixed = attention(q, k, v, None, None, AttentionModuleOptions::default());
+        let mixed = if self.widens {
+            let dtype = q.dtype();
+            let [q, k, v] = [q, k, v].map(|x| x.cast(DType::F32));
+            attention(q, k, v, None, None, AttentionModuleOptions::default()).cast(dtype)
+        } else {
+            attention(q, k, v, None, None, AttentionModuleOptions::default())
+        };
         self.to_out.forward(merge_heads(mixed))
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
 use crate::LoadError;
-use crate::device::sums_in_f32;
+use crate::device::Sums;
 use crate::lora::LowRank;
 use crate::weights::Weights;
 
@@ -91,7 +91,7 @@ impl Conv2d {
             bias: None,
             options,
             adapters: weights.adapters(),
-            widens: !sums_in_f32(weights.device()),
+            widens: !Sums::on(weights.device()).conv,
         })
     }
 

@@ -1,9 +1,10 @@
 //! `torch.nn.Linear`.
 
-use burn::tensor::Tensor;
 use burn::tensor::module::linear;
+use burn::tensor::{DType, Tensor};
 
 use crate::LoadError;
+use crate::device::Sums;
 use crate::lora::LowRank;
 use crate::weights::Weights;
 
@@ -15,6 +16,8 @@ pub struct Linear {
     /// `[output]`
     bias: Option<Tensor<1>>,
     adapters: Vec<Adapter>,
+    /// Whether the device loses digits of long sums in 16 bits.
+    widens: bool,
 }
 
 /// A LoRA's addition.
@@ -59,20 +62,38 @@ impl Linear {
             weight: weights.tensor("weight", [output, input])?.transpose(),
             bias: None,
             adapters: weights.adapters().into_iter().map(adapter).collect(),
+            widens: !Sums::on(weights.device()).matmul,
         })
     }
 
     /// `[…, input]` to `[…, output]`.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let bias = self.bias.clone();
         if self.adapters.is_empty() {
+            return self.product(x, &self.weight, bias);
+        }
+        let y = self.product(x.clone(), &self.weight, bias);
+        self.adapters.iter().fold(y, |y, adapter| {
+            let low = self.product(x.clone(), &adapter.down, None);
+            y + self
+                .product(low, &adapter.up, None)
+                .mul_scalar(adapter.scale)
+        })
+    }
+
+    /// `x W + b`, whose sums are in f32 whatever type it is given.
+    fn product<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        weight: &Tensor<2>,
+        bias: Option<Tensor<1>>,
+    ) -> Tensor<D> {
+        let (dtype, weight) = (x.dtype(), weight.clone());
+        if dtype == DType::F32 || !self.widens {
             return linear(x, weight, bias);
         }
-        let y = linear(x.clone(), weight, bias);
-        self.adapters.iter().fold(y, |y, adapter| {
-            let low = linear(x.clone(), adapter.down.clone(), None);
-            y + linear(low, adapter.up.clone(), None).mul_scalar(adapter.scale)
-        })
+        let bias = bias.map(|bias| bias.cast(DType::F32));
+        linear(x.cast(DType::F32), weight.cast(DType::F32), bias).cast(dtype)
     }
 }
