@@ -33,7 +33,7 @@ pub(super) fn convert(region: &Region, from: Dtype, to: DType) -> io::Result<Opt
     let mapped = region.mapped();
     if same(from, to) && is_aligned(mapped, to.size()) {
         return Ok(Some(Converted {
-            is_finite: mapped.par_chunks(BLOCK).all(|block| all_finite(block, to)),
+            is_finite: is_finite(region, to)?,
             bytes: Bytes::from_shared(mapped.clone(), AllocationProperty::File),
         }));
     }
@@ -55,6 +55,22 @@ fn same(from: Dtype, to: DType) -> bool {
 /// Some writers do not pad their header.
 fn is_aligned(bytes: &[u8], size: usize) -> bool {
     bytes.as_ptr().align_offset(size) == 0
+}
+
+/// Whether no stored value is infinite or no number. Read beside the mapping, whose pages then stay
+/// untouched until the tensor is used: mapping them costs more than reading them.
+fn is_finite(region: &Region, dtype: DType) -> io::Result<bool> {
+    const BYTES: usize = 4 * BLOCK;
+    let blocks = (0..region.len()).into_par_iter().step_by(BYTES);
+    let checked = blocks.map_init(
+        || vec![0; BYTES],
+        |buffer, at| {
+            let bytes = &mut buffer[..BYTES.min(region.len() - at)];
+            region.read(at, bytes)?;
+            Ok(all_finite(bytes, dtype))
+        },
+    );
+    checked.try_reduce(|| true, |a, b| Ok(a && b))
 }
 
 /// Reads and converts block by block, on all threads.
