@@ -4,26 +4,31 @@ use std::time::Duration;
 
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::problem::{Code, Problem};
+use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{GenerateRequest, MAX_SEED};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::origin::{self, Ask};
-use crate::{auth, body, random, respond, settings};
+use crate::{auth, body, models, random, respond, settings};
 
-/// Accepts a generate call. The origin waits for the picture as long as `Prefer` says, and
+/// Accepts a generate call: what the origin would refuse is refused here, as far as it has said
+/// what it offers. The origin waits for the picture as long as `Prefer` says, and
 /// then answers "accepted": the edge only sees to it that this stays below what proxies allow.
 pub async fn generate(mut call: Call) -> Answer {
     let caller = auth::caller(&call)?;
     let body = body::read_json(&mut call).await?;
     let request = GenerateRequest::from_json(&body)?;
+    let origin = settings::origin(&call.env)?;
+    let seed = seed_for(&request)?;
+    if let Some(models) = models::offered(&call, &origin).await {
+        Recipe::complete(&request, &models, seed)?;
+    }
     let body = match request.seed {
         Some(_) => body,
-        None => with_seed(&body, seed_for(&request)?)?,
+        None => with_seed(&body, seed)?,
     };
-
-    let origin = settings::origin(&call.env)?;
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let wait = Duration::from_secs(prefer.wait_seconds().into());
     let mut headers = vec![("content-type", "application/json".to_owned())];

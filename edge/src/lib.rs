@@ -2,7 +2,7 @@
 //!
 //! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
 //! table of [`routes`], proves who asks ([`auth`]), and is answered: generate calls are
-//! checked and given a seed ([`generate`]), other API calls are passed on as they are
+//! checked by what the origin offers ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
 //! ([`passing`]), pictures come from the cache or the origin ([`pictures`]), health
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
 //! [`origin`], signed, and on through [`sending`], within a limit of time; all that comes back
@@ -16,6 +16,7 @@ mod call;
 mod failure;
 mod generate;
 mod health;
+mod models;
 mod origin;
 mod passing;
 mod pictures;

@@ -11,6 +11,10 @@ const UNSIGNED = ["/healthz", "/readyz"];
 export class ScriptedOrigin {
   /** Requests whose signature was good, in the order they came: `{method, url, headers, body}`. */
   requests = [];
+  /** What it says it offers when the edge itself asks; `null` for an origin that is not ready. */
+  models = null;
+  /** How often the edge has asked for that. */
+  modelsAsked = 0;
   /** What was wrong with the others. */
   violations = [];
   /** Answers a request; each test sets its own. */
@@ -54,6 +58,12 @@ export class ScriptedOrigin {
         response.writeHead(401).end();
         return;
       }
+    }
+    if (url === "/api/models" && headers["darkroom-caller"] === "anonymous") {
+      this.modelsAsked += 1;
+      const page = { items: this.models, next_cursor: null };
+      this.models ? json(response, 200, page) : refuse(request, response, 503, "unavailable");
+      return;
     }
     this.requests.push({ method, url, headers, body: body.toString() });
     this.answer(request, response, body);

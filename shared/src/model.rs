@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
+use crate::problem::{Code, FieldError, Problem};
 use crate::request::Format;
 
 /// One model of `GET /api/models`.
@@ -28,6 +29,34 @@ pub struct Model {
     /// What a request's values may be.
     #[serde(default)]
     pub limits: Limits,
+}
+
+impl Model {
+    /// The model that a request names, or the one for requests that name none.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`] for a name that is not offered, [`Code::Unavailable`] where there is no
+    /// model.
+    pub fn named<'a>(models: &'a [Self], name: Option<&str>) -> Result<&'a Self, Problem> {
+        let Some(name) = name else {
+            let default = models.iter().find(|model| model.default);
+            return default
+                .or(models.first())
+                .ok_or_else(|| Problem::new(Code::Unavailable, "no model is offered"));
+        };
+        models
+            .iter()
+            .find(|model| model.name == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
+                let message = format!(
+                    "`{name}` is not offered; must be one of: {}",
+                    names.join(", ")
+                );
+                let field = "model".to_owned();
+                Problem::fields(Code::Invalid, vec![FieldError { field, message }])
+            })
+    }
 }
 
 /// What a request gets where it is silent.

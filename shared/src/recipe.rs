@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::Model;
-use crate::problem::FieldError;
+use crate::problem::{Code, FieldError, Problem};
 use crate::request::{Format, GenerateRequest, MAX_SEED};
 
 /// All that decides a picture's bytes, and nothing else.
@@ -41,16 +41,18 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Fills a checked request in with its model's defaults. `seed` is used where the request
-    /// has none.
+    /// Fills a checked request in with the defaults of the model that it is for. `seed` is used
+    /// where the request has none. Edge and origin both ask this: so they refuse the same.
     ///
     /// # Errors
-    /// Every field that the model does not offer.
+    /// [`Code::Invalid`], with every field that the model does not offer; [`Code::Unavailable`]
+    /// where there is no model.
     pub fn complete(
         request: &GenerateRequest,
-        model: &Model,
+        models: &[Model],
         seed: u64,
-    ) -> Result<Self, Vec<FieldError>> {
+    ) -> Result<Self, Problem> {
+        let model = Model::named(models, request.model.as_deref())?;
         let defaults = &model.defaults;
         let scheduler = request.scheduler.as_ref().unwrap_or(&defaults.scheduler);
         let mut errors = Vec::new();
@@ -68,7 +70,7 @@ impl Recipe {
             });
         }
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(Problem::fields(Code::Invalid, errors));
         }
         Ok(Self {
             prompt: request.prompt.clone(),
@@ -130,30 +132,38 @@ mod tests {
         }
     }
 
+    fn complete(request: &GenerateRequest, seed: u64) -> Result<Recipe, Problem> {
+        Recipe::complete(request, &[model()], seed)
+    }
+
     fn request(json: &str) -> GenerateRequest {
         GenerateRequest::from_json(json.as_bytes()).expect("valid")
     }
 
     #[test]
     fn defaults_are_filled_in_and_the_seed_is_the_requests_own() {
-        let recipe = Recipe::complete(&request(r#"{"prompt":"p"}"#), &model(), 5).expect("ok");
+        let recipe = complete(&request(r#"{"prompt":"p"}"#), 5).expect("ok");
         assert_eq!((recipe.steps, recipe.seed, recipe.width), (20, 5, 128));
         let own = request(r#"{"prompt":"p","seed":9}"#);
-        assert_eq!(Recipe::complete(&own, &model(), 5).expect("ok").seed, 9);
+        assert_eq!(complete(&own, 5).expect("ok").seed, 9);
         assert_eq!(recipe.for_image(3).seed, 8);
     }
 
     #[test]
     fn what_the_model_lacks_is_named() {
         let wrong = request(r#"{"prompt":"p","scheduler":"x","format":"webp"}"#);
-        let errors = Recipe::complete(&wrong, &model(), 0).expect_err("refused");
-        assert_eq!(errors[0].message, "must be one of: euler, dpmpp_2m");
-        assert_eq!(errors[1].field, "format");
+        let problem = complete(&wrong, 0).expect_err("refused");
+        assert_eq!(problem.code, Code::Invalid);
+        let [scheduler, format] = &problem.errors[..] else {
+            panic!("{problem:?}");
+        };
+        assert_eq!(scheduler.message, "must be one of: euler, dpmpp_2m");
+        assert_eq!(format.field, "format");
     }
 
     #[test]
     fn the_hash_changes_with_every_field_and_only_then() {
-        let base = Recipe::complete(&request(r#"{"prompt":"p"}"#), &model(), 5).expect("ok");
+        let base = complete(&request(r#"{"prompt":"p"}"#), 5).expect("ok");
         let hash = base.hash().expect("hash");
         assert_eq!(hash.len(), 64);
         assert_eq!(base.clone().hash().expect("hash"), hash);
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_rfc_8785() {
-        let recipe = Recipe::complete(&request(r#"{"prompt":"é\n"}"#), &model(), 5).expect("ok");
+        let recipe = complete(&request(r#"{"prompt":"é\n"}"#), 5).expect("ok");
         assert_eq!(
             serde_json_canonicalizer::to_string(&recipe).expect("canonical"),
             r#"{"engine":"e1","format":"png","guidance_scale":3,"height":128,"model":"demo","prompt":"é\n","revision":"r1","scheduler":"euler","seed":5,"steps":20,"width":128}"#

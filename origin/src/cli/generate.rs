@@ -72,8 +72,8 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
     }
     let engine = SdxlEngine::open(&args.model, args.device).map_err(anyhow::Error::new)?;
     let seed = getrandom::u64().context("the system has no random numbers")? >> 12;
-    let recipe = Recipe::complete(&request, &engine.model(), seed)
-        .map_err(|errors| Failure::Input(wrong_fields(&errors)))?;
+    let recipe = Recipe::complete(&request, &[engine.model()], seed)
+        .map_err(|problem| Failure::Input(wrong_fields(&problem.errors)))?;
 
     let bar = progress_bar(recipe.steps);
     let picture = engine.generate(&recipe, &mut |step, _| {

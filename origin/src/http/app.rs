@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use darkroom_shared::model::Model;
-use darkroom_shared::problem::{Code, FieldError, Problem};
+use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::signature::Secret;
 use tokio::sync::watch;
 
@@ -39,23 +39,6 @@ impl App {
             EngineState::Ready(model) => Ok(Arc::clone(model)),
             EngineState::Loading => Err(unavailable("the model is still being loaded")),
             EngineState::Failed(_) => Err(unavailable("the engine has failed")),
-        }
-    }
-
-    /// The model that a request names, or the default one.
-    ///
-    /// # Errors
-    /// [`Code::Unavailable`] while there is none, [`Code::Invalid`] for a name that is not
-    /// offered.
-    pub fn model_named(&self, name: Option<&str>) -> Result<Arc<Model>, ApiError> {
-        let model = self.model()?;
-        match name {
-            Some(name) if name != model.name => Err(vec![FieldError {
-                field: "model".into(),
-                message: format!("`{name}` is not offered; must be one of: {}", model.name),
-            }]
-            .into()),
-            _ => Ok(model),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /api/media/generate-image`
 
+use std::slice;
 use std::time::Duration;
 
 use axum::Json;
@@ -30,8 +31,8 @@ pub(super) async fn generate(
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
     let request = GenerateRequest::from_json(&body)?;
-    let model = app.model_named(request.model.as_deref())?;
-    let recipe = Recipe::complete(&request, &model, random_seed()?)?;
+    let model = app.model()?;
+    let recipe = Recipe::complete(&request, slice::from_ref(&*model), random_seed()?)?;
     let prefer = preference(&headers);
     let limit = Duration::from_secs(prefer.wait_seconds().into());
     let accepted = app

@@ -52,7 +52,7 @@ async fn bad_requests_are_refused_with_problems_that_help() {
     assert_eq!(problem["code"], "invalid_request");
     assert!(problem["request_id"].is_string());
 
-    // Only the origin knows its models and schedulers.
+    // What the origin offers it has told the edge.
     let body = json!({ "prompt": "p", "scheduler": "magic" });
     let invalid = stack.generate(&body).send().await.expect("an answer");
     assert_eq!(invalid.status(), 422);
