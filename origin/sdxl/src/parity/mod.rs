@@ -12,6 +12,7 @@
 //! cosine of whatever a network computed is at least 0.999, in bf16 at least 0.98; a step or a run
 //! that latents rounded to 16 bits lead elsewhere may be three times as far off as those lead it.
 
+mod call;
 mod compare;
 mod controls;
 mod fixtures;
