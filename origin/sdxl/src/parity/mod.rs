@@ -121,6 +121,12 @@ impl Setup {
         Pipeline::from_files(&self.fixtures.path("."), files, options)
     }
 
+    /// What a network is asked, in the type that it computes in.
+    fn input<const D: usize>(&self, case: &Case, part: &str) -> Result<Tensor<D>, CaseError> {
+        let tensor = self.fixtures.tensor(case, part, &self.device)?;
+        Ok(tensor.cast(self.dtype))
+    }
+
     /// Compares what a network computed with a part of the case.
     fn stage<const D: usize>(
         &self,

@@ -14,14 +14,8 @@ pub(super) fn check(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     files.config.tile = case.argument("tile_latent_min_size")?;
     let part = setup.load::<AutoencoderKL>(files)?;
     let model = part.network()?;
-    let input = |name| -> Result<_, CaseError> {
-        Ok(setup
-            .fixtures
-            .tensor(case, name, &setup.device)?
-            .cast(setup.dtype))
-    };
-    let moments = model.encode(input("image")?);
-    let decoded = model.decode(input("latent")?);
+    let moments = model.encode(setup.input(case, "image")?);
+    let decoded = model.decode(setup.input(case, "latent")?);
     Ok(Outcome::Compared(vec![
         setup.stage(case, "mean", moments.mean)?,
         setup.stage(case, "logvar", moments.logvar)?,
@@ -34,14 +28,8 @@ pub(super) fn check_tiny(setup: &Setup, case: &Case) -> Result<Outcome, CaseErro
     let folder: String = case.argument("folder")?;
     let part = setup.network::<AutoencoderTiny>(&folder)?;
     let model = part.network()?;
-    let input = |name| -> Result<_, CaseError> {
-        Ok(setup
-            .fixtures
-            .tensor(case, name, &setup.device)?
-            .cast(setup.dtype))
-    };
     Ok(Outcome::Compared(vec![
-        setup.stage(case, "encoded", model.encode(input("image")?))?,
-        setup.stage(case, "decoded", model.decode(input("latent")?))?,
+        setup.stage(case, "encoded", model.encode(setup.input(case, "image")?))?,
+        setup.stage(case, "decoded", model.decode(setup.input(case, "latent")?))?,
     ]))
 }
