@@ -19,13 +19,10 @@ pub(super) fn check_controlnet(setup: &Setup, case: &Case) -> Result<Outcome, Ca
         timesteps,
         conditioning,
     } = inputs(setup, case)?;
-    let picture = setup
-        .fixtures
-        .tensor(case, "controlnet_cond", &setup.device)?;
     let scale: Option<f64> = case.argument("conditioning_scale")?;
     let residuals = model.forward(
         sample,
-        &model.hint(picture.cast(setup.dtype)),
+        &model.hint(setup.input(case, "controlnet_cond")?),
         &timesteps,
         &conditioning,
         scale.unwrap_or(1.0),
@@ -39,8 +36,7 @@ pub(super) fn check_controlnet(setup: &Setup, case: &Case) -> Result<Outcome, Ca
 pub(super) fn check_adapter(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let folder: String = case.argument("folder")?;
     let part = setup.network::<T2iAdapter>(&folder)?;
-    let picture = setup.fixtures.tensor(case, "image", &setup.device)?;
-    let features = part.network()?.forward(picture.cast(setup.dtype));
+    let features = part.network()?.forward(setup.input(case, "image")?);
     let parts = numbered(setup, case, "feature", features)?;
     Ok(Outcome::Compared(parts))
 }

@@ -50,24 +50,16 @@ pub(super) struct Inputs {
 }
 
 pub(super) fn inputs(setup: &Setup, case: &Case) -> Result<Inputs, CaseError> {
-    let Setup {
-        fixtures,
-        device,
-        dtype,
-        ..
-    } = setup;
+    let fixtures = &setup.fixtures;
     let (timesteps, _) = fixtures.values(case, "timestep")?;
     let (ids, shape) = fixtures.values(case, "time_ids")?;
     let width = shape.last().copied().unwrap_or(1).max(1);
-    let context: Tensor<3> = fixtures.tensor(case, "encoder_hidden_states", device)?;
-    let pooled: Tensor<2> = fixtures.tensor(case, "text_embeds", device)?;
-    let sample: Tensor<4> = fixtures.tensor(case, "sample", device)?;
     Ok(Inputs {
-        sample: sample.cast(*dtype),
+        sample: setup.input(case, "sample")?,
         timesteps,
         conditioning: Conditioning {
-            context: context.cast(*dtype),
-            pooled: pooled.cast(*dtype),
+            context: setup.input(case, "encoder_hidden_states")?,
+            pooled: setup.input(case, "text_embeds")?,
             time_ids: ids.chunks(width).map(<[f32]>::to_vec).collect(),
             guidance_scale: case.argument("guidance_scale")?,
         },
