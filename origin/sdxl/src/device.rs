@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use crate::LoadError;
 
@@ -45,25 +45,29 @@ impl DeviceKind {
     }
 }
 
-/// What a device does with sums of products of 16 bits: whether it adds them up in 32. wgpu's WGSL
-/// kernels do not: that is the matrix units', which only SPIR-V has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums {
-    /// In convolutions.
-    pub conv: bool,
-    /// In products of matrices.
-    pub matmul: bool,
+/// The type that convolutions of `dtype` are computed in: f32 where the device would add their
+/// products up in 16 bits. burn's flex device does, and so do wgpu's WGSL kernels, which have no
+/// matrix units.
+pub(crate) fn conv_sums(device: &Device, dtype: DType) -> DType {
+    if has_matrix_units(device) {
+        dtype
+    } else {
+        DType::F32
+    }
 }
 
-impl Sums {
-    pub fn on(device: &Device) -> Self {
-        let is_cpu = *device == Device::flex();
-        let has_matrix_units = !is_cpu && cfg!(feature = "vulkan");
-        Self {
-            conv: has_matrix_units,
-            matmul: is_cpu || has_matrix_units,
-        }
+/// The same for products of matrices, which the flex device adds up in f32 by itself.
+pub(crate) fn matmul_sums(device: &Device, dtype: DType) -> DType {
+    if *device == Device::flex() {
+        dtype
+    } else {
+        conv_sums(device, dtype)
     }
+}
+
+/// SPIR-V alone has them.
+fn has_matrix_units(device: &Device) -> bool {
+    cfg!(feature = "vulkan") && *device != Device::flex()
 }
 
 #[cfg(not(feature = "wgpu"))]

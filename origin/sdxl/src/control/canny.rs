@@ -33,30 +33,25 @@ impl Picture {
     pub fn canny(&self, low: u32, high: u32) -> Self {
         let (low, high) = (low.min(high).into(), low.max(high).into());
         let slopes = Slopes::of(self);
-        let (width, height) = (slopes.width, slopes.height);
-        let mut marks = vec![Mark::None; (width * height) as usize];
+        let mut marks = vec![Mark::None; slopes.rows.len()];
         let mut edges = Vec::new();
-        for y in 0..height {
-            for x in 0..width {
-                let slope = slopes.at(x, y);
-                if slope.size <= low || !slopes.is_crest(x, y) {
-                    continue;
-                }
-                let at = (y * width + x) as usize;
-                if slope.size > high {
-                    marks[at] = Mark::Edge;
-                    edges.push((x, y));
-                } else {
-                    marks[at] = Mark::Weak;
-                }
+        for (at, slope) in slopes.rows.iter().enumerate() {
+            let (x, y) = (at as i64 % slopes.width, at as i64 / slopes.width);
+            if slope.size <= low || !slopes.is_crest(x, y) {
+                continue;
+            }
+            if slope.size > high {
+                marks[at] = Mark::Edge;
+                edges.push((x, y));
+            } else {
+                marks[at] = Mark::Weak;
             }
         }
         while let Some((x, y)) = edges.pop() {
             for (x, y) in neighbours(x, y) {
-                if !(0..width).contains(&x) || !(0..height).contains(&y) {
+                let Some(at) = slopes.index(x, y) else {
                     continue;
-                }
-                let at = (y * width + x) as usize;
+                };
                 if marks[at] == Mark::Weak {
                     marks[at] = Mark::Edge;
                     edges.push((x, y));
@@ -122,12 +117,15 @@ impl Slopes {
         }
     }
 
+    /// Where a pixel is among the rows; nowhere outside of the picture.
+    fn index(&self, x: i64, y: i64) -> Option<usize> {
+        let is_inside = (0..self.width).contains(&x) && (0..self.height).contains(&y);
+        is_inside.then_some((y * self.width + x) as usize)
+    }
+
     /// Flat outside of the picture.
     fn at(&self, x: i64, y: i64) -> Slope {
-        if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
-            return Slope::default();
-        }
-        let slope = self.rows.get((y * self.width + x) as usize);
+        let slope = self.index(x, y).and_then(|at| self.rows.get(at));
         slope.copied().unwrap_or_default()
     }
 

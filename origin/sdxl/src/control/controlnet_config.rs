@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::Configuration;
-use crate::unet::{EncoderConfig, first_wrong};
+use crate::model::{Configuration, first_wrong};
+use crate::unet::EncoderConfig;
 
 /// What `config.json` says, with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]

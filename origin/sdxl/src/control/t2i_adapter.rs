@@ -6,9 +6,8 @@ use burn::tensor::{DType, Tensor, activation};
 use serde::Deserialize;
 
 use crate::LoadError;
-use crate::model::{Configuration, Network};
+use crate::model::{Configuration, Network, first_wrong};
 use crate::nn::{Conv2d, ConvShape};
-use crate::unet::first_wrong;
 use crate::weights::Weights;
 
 /// `config.json`, with diffusers' names.

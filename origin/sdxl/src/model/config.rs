@@ -5,6 +5,14 @@ use std::path::Path;
 use crate::LoadError;
 use crate::weights::parse_json;
 
+/// What the first check that does not hold is about.
+pub(crate) fn first_wrong<S: Into<String>, const N: usize>(
+    checks: [(bool, S); N],
+) -> Option<String> {
+    let wrong = checks.into_iter().find(|(fine, _)| !fine);
+    wrong.map(|(_, what)| what.into())
+}
+
 /// A network's `config.json`.
 pub(crate) trait Configuration: serde::de::DeserializeOwned {
     /// What it asks for that is not done here, if anything.

@@ -8,7 +8,7 @@ mod files;
 mod part;
 mod published;
 
-pub(crate) use config::Configuration;
+pub(crate) use config::{Configuration, first_wrong};
 pub use files::Defaults;
 pub(crate) use files::{ModelFiles, ModelIndex, TextFiles};
 pub(crate) use part::{Held, Network, Part, PartFiles, config_of};

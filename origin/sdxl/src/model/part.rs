@@ -201,12 +201,7 @@ impl<N: Network> Part<N> {
     }
 
     fn bring(&self) -> Result<(N, Store), LoadError> {
-        let target = Target {
-            device: &self.device,
-            dtype: self.dtype,
-            on_bytes: &|_| {},
-        };
-        bring(&self.files, target)
+        bring(&self.files, Target::quiet(&self.device, self.dtype))
     }
 }
 

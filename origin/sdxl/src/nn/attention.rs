@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::Linear;
 use crate::LoadError;
-use crate::device::Sums;
+use crate::device::matmul_sums;
 use crate::weights::Weights;
 
 /// Scaled dot-product attention with learned projections.
@@ -17,8 +17,8 @@ pub struct Attention {
     to_v: Linear,
     to_out: Linear,
     heads: usize,
-    /// Whether the device loses digits of long sums in 16 bits.
-    widens: bool,
+    /// The type it computes in.
+    sums: DType,
 }
 
 impl Attention {
@@ -47,7 +47,7 @@ impl Attention {
             to_v: projection("to_v", context)?,
             to_out: Linear::load(&weights.child("to_out.0"), width, width)?,
             heads,
-            widens: !Sums::on(weights.device()).matmul,
+            sums: matmul_sums(weights.device(), weights.dtype()),
         })
     }
 
@@ -58,13 +58,9 @@ impl Attention {
         let q = self.split(self.to_q.forward(x));
         let k = self.split(self.to_k.forward(context.clone()));
         let v = self.split(self.to_v.forward(context));
-        let mixed = if self.widens {
-            let dtype = q.dtype();
-            let [q, k, v] = [q, k, v].map(|x| x.cast(DType::F32));
-            attention(q, k, v, None, None, AttentionModuleOptions::default()).cast(dtype)
-        } else {
-            attention(q, k, v, None, None, AttentionModuleOptions::default())
-        };
+        let dtype = q.dtype();
+        let [q, k, v] = [q, k, v].map(|x| x.cast(self.sums));
+        let mixed = attention(q, k, v, None, None, AttentionModuleOptions::default()).cast(dtype);
         self.to_out.forward(merge_heads(mixed))
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
 use crate::LoadError;
-use crate::device::Sums;
+use crate::device::conv_sums;
 use crate::lora::LowRank;
 use crate::weights::Weights;
 
@@ -57,8 +57,8 @@ pub struct Conv2d {
     bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
     adapters: Vec<LowRank>,
-    /// Whether the device loses digits of long sums in 16 bits.
-    widens: bool,
+    /// The type it computes in.
+    sums: DType,
 }
 
 impl Conv2d {
@@ -91,7 +91,7 @@ impl Conv2d {
             bias: None,
             options,
             adapters: weights.adapters(),
-            widens: !Sums::on(weights.device()).conv,
+            sums: conv_sums(weights.device(), weights.dtype()),
         })
     }
 
@@ -120,12 +120,9 @@ impl Conv2d {
         bias: Option<Tensor<1>>,
         options: &ConvOptions<2>,
     ) -> Tensor<4> {
-        let (dtype, weight) = (x.dtype(), weight.clone());
-        if dtype == DType::F32 || !self.widens {
-            return conv2d(x, weight, bias, options.clone());
-        }
-        let bias = bias.map(|bias| bias.cast(DType::F32));
-        let (x, weight) = (x.cast(DType::F32), weight.cast(DType::F32));
+        let dtype = x.dtype();
+        let (x, weight) = (x.cast(self.sums), weight.clone().cast(self.sums));
+        let bias = bias.map(|bias| bias.cast(self.sums));
         conv2d(x, weight, bias, options.clone()).cast(dtype)
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor};
 
 use crate::LoadError;
-use crate::device::Sums;
+use crate::device::matmul_sums;
 use crate::lora::LowRank;
 use crate::weights::Weights;
 
@@ -16,8 +16,8 @@ pub struct Linear {
     /// `[output]`
     bias: Option<Tensor<1>>,
     adapters: Vec<Adapter>,
-    /// Whether the device loses digits of long sums in 16 bits.
-    widens: bool,
+    /// The type it computes in.
+    sums: DType,
 }
 
 /// A LoRA's addition.
@@ -62,7 +62,7 @@ impl Linear {
             weight: weights.tensor("weight", [output, input])?.transpose(),
             bias: None,
             adapters: weights.adapters().into_iter().map(adapter).collect(),
-            widens: !Sums::on(weights.device()).matmul,
+            sums: matmul_sums(weights.device(), weights.dtype()),
         })
     }
 
@@ -89,11 +89,9 @@ impl Linear {
         weight: &Tensor<2>,
         bias: Option<Tensor<1>>,
     ) -> Tensor<D> {
-        let (dtype, weight) = (x.dtype(), weight.clone());
-        if dtype == DType::F32 || !self.widens {
-            return linear(x, weight, bias);
-        }
-        let bias = bias.map(|bias| bias.cast(DType::F32));
-        linear(x.cast(DType::F32), weight.cast(DType::F32), bias).cast(dtype)
+        let dtype = x.dtype();
+        let (x, weight) = (x.cast(self.sums), weight.clone().cast(self.sums));
+        let bias = bias.map(|bias| bias.cast(self.sums));
+        linear(x, weight, bias).cast(dtype)
     }
 }

@@ -101,12 +101,7 @@ impl Setup {
     }
 
     fn load<N: Network>(&self, files: PartFiles<N::Config>) -> Result<Part<N>, LoadError> {
-        let target = Target {
-            device: &self.device,
-            dtype: self.dtype,
-            on_bytes: &|_| {},
-        };
-        Part::load(files, target, true)
+        Part::load(files, Target::quiet(&self.device, self.dtype), true)
     }
 
     /// A whole model.

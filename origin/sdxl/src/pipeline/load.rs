@@ -106,13 +106,8 @@ impl Pipeline {
             index.requires_aesthetics_score,
         )?;
 
-        let taesd = options
-            .taesd
-            .map(PartFiles::<TinyConfig>::beside)
-            .transpose()?;
-        if let (Some(files), Some(path)) = (&taesd, options.taesd) {
-            check_taesd(path, &files.config, &vae.config)?;
-        }
+        let taesd = options.taesd.map(|path| taesd_for(path, &vae.config));
+        let taesd = taesd.transpose()?;
         let mut total = unet.open(dtype)?.bytes() + vae.open(vae_dtype)?.bytes();
         for part in &text {
             total += part.encoder.open(dtype)?.bytes();
@@ -227,12 +222,13 @@ fn check_sizes(
     Ok(())
 }
 
-/// Whether a TAESD has the VAE's latents and makes pictures of its size.
-fn check_taesd(path: &Path, taesd: &TinyConfig, vae: &VaeConfig) -> Result<(), LoadError> {
-    let ours = (taesd.latent_channels, taesd.scale());
+/// A TAESD that has the VAE's latents and makes pictures of its size.
+fn taesd_for(path: &Path, vae: &VaeConfig) -> Result<PartFiles<TinyConfig>, LoadError> {
+    let files = PartFiles::<TinyConfig>::beside(path)?;
+    let ours = (files.config.latent_channels, files.config.scale());
     let theirs = (vae.latent_channels, vae.scale());
     if ours == theirs {
-        return Ok(());
+        return Ok(files);
     }
     Err(LoadError::OtherModel {
         path: path.to_owned(),

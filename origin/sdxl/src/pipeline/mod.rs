@@ -148,11 +148,7 @@ impl Pipeline {
     /// # Errors
     /// What is wrong with the files, or that it is for another model.
     pub fn load_control(&self, path: &Path) -> Result<ControlModel, LoadError> {
-        let target = Target {
-            device: self.unet.device(),
-            dtype: self.unet.dtype(),
-            on_bytes: &|_| {},
-        };
+        let target = Target::quiet(self.unet.device(), self.unet.dtype());
         ControlModel::open(path, self.steered(), target)
     }
 

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::encoder_config::{EncoderConfig, are_blocks, first_wrong};
-use crate::model::Configuration;
+use super::encoder_config::{EncoderConfig, are_blocks};
+use crate::model::{Configuration, first_wrong};
 
 /// What `config.json` says, with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]

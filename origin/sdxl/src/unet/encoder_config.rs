@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::model::first_wrong;
+
 /// The way down, as `config.json` says it with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]
 pub struct EncoderConfig {
@@ -225,10 +227,4 @@ pub(super) fn are_blocks(kinds: &[String], plain: &str) -> bool {
     kinds
         .iter()
         .all(|kind| kind.strip_prefix("CrossAttn").unwrap_or(kind) == plain)
-}
-
-/// What the first check that does not hold is about.
-pub(crate) fn first_wrong<const N: usize>(checks: [(bool, String); N]) -> Option<String> {
-    let wrong = checks.into_iter().find(|(fine, _)| !fine);
-    wrong.map(|(_, what)| what)
 }

@@ -18,6 +18,5 @@ pub use conditioning::{Additions, Conditioning, Residuals};
 pub use config::UNetConfig;
 pub(crate) use encoder::{Encoded, Encoder};
 pub use encoder_config::EncoderConfig;
-pub(crate) use encoder_config::first_wrong;
 pub use model::{Stages, UNet2DConditionModel};
 pub(crate) use resnet::{ResnetBlock2D, ResnetShape};

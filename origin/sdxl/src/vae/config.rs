@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::model::Configuration;
+use crate::model::{Configuration, first_wrong};
 
 /// What `config.json` says, with diffusers' names.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,8 +83,7 @@ impl Configuration for VaeConfig {
                 "block_out_channels that norm_num_groups does not divide",
             ),
         ];
-        let wrong = checks.into_iter().find(|(fine, _)| !fine);
-        wrong.map(|(_, what)| what.to_owned())
+        first_wrong(checks)
     }
 }
 

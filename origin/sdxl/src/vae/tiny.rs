@@ -5,9 +5,9 @@ use burn::tensor::{DType, Tensor, activation};
 use serde::Deserialize;
 
 use crate::LoadError;
-use crate::model::{Configuration, Network};
+use crate::model::{Configuration, Network, first_wrong};
 use crate::nn::{Conv2d, ConvShape};
-use crate::unet::{first_wrong, resize_nearest};
+use crate::unet::resize_nearest;
 use crate::weights::Weights;
 
 /// What `config.json` says, with diffusers' names.

@@ -20,6 +20,17 @@ pub(crate) struct Target<'a> {
     pub on_bytes: &'a dyn Fn(u64),
 }
 
+impl<'a> Target<'a> {
+    /// Of a load whose progress nobody is told.
+    pub fn quiet(device: &'a Device, dtype: DType) -> Self {
+        Self {
+            device,
+            dtype,
+            on_bytes: &|_| {},
+        }
+    }
+}
+
 /// A part that is being loaded.
 pub(crate) struct Loading<'a> {
     checkpoint: Checkpoint,
