@@ -1,9 +1,9 @@
 //! The edge: a Cloudflare Worker between the world and the origin.
 //!
 //! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
-//! table of [`routes`], proves who asks ([`auth`]), and is answered: generate calls are
+//! table of [`routes`], proves who asks ([`auth`], by what [`keys`] knows), and is answered: generate calls are
 //! checked and given a seed ([`generate`]), other API calls are passed on as they are
-//! ([`passing`]), pictures come from the cache or the origin ([`pictures`]), health
+//! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin ([`pictures`]), health
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
 //! [`origin`], signed, and on through [`sending`], within a limit of time; all that comes back
 //! to the caller goes through [`respond`].
@@ -16,6 +16,7 @@ mod call;
 mod failure;
 mod generate;
 mod health;
+mod keys;
 mod origin;
 mod passing;
 mod pictures;

@@ -13,6 +13,8 @@ const ORIGIN_URL: &str = "ORIGIN_URL";
 const ORIGIN_SECRETS: &str = "ORIGIN_SECRETS";
 const ORIGIN_TIMEOUT_SECONDS: &str = "ORIGIN_TIMEOUT_SECONDS";
 const ADMIN_KEY_SHA256: &str = "ADMIN_KEY_SHA256";
+/// The KV namespace of the API keys.
+pub const KEYS: &str = "KEYS";
 
 /// Where the origin is, and how to speak with it.
 pub struct Origin {
@@ -88,7 +90,7 @@ fn text(env: &Env, name: &str) -> Result<String, Failure> {
 }
 
 /// The log names the setting; the caller only hears whose fault it is.
-fn wrong(name: &str, reason: &str) -> Failure {
+pub fn wrong(name: &str, reason: &str) -> Failure {
     console_error!("the setting {name} {reason}");
     Failure::new(
         Code::Unavailable,
