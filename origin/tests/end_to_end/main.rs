@@ -3,6 +3,7 @@
 //!
 //! Not part of a plain `cargo test`, since the edge must have been built: run `scripts/test`.
 
+mod keys;
 mod picture;
 mod pictures;
 mod refusals;
