@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 
-use darkroom_shared::api_key;
+use darkroom_shared::api_key::{self, ApiKey};
+use darkroom_shared::jwt::{Token, Verified};
 use darkroom_shared::keys::Key;
 use darkroom_shared::problem::Code;
 use darkroom_shared::scope::Scope;
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::{keys, settings};
+use crate::{keys, settings, tokens};
 
 /// On whose behalf the origin is asked: an account, or nobody in particular.
 pub struct Caller {
     account: Cow<'static, str>,
     scopes: Cow<'static, [Scope]>,
     /// What this caller is held to, beside what everybody is.
-    #[expect(dead_code, reason = "told by keys, and not yet enforced")]
     pub limits: CallerLimits,
 }
 
@@ -66,6 +66,17 @@ impl From<Key> for Caller {
     }
 }
 
+impl From<Verified> for Caller {
+    /// A token says nothing of limits.
+    fn from(verified: Verified) -> Self {
+        Self {
+            account: Cow::Owned(verified.account),
+            scopes: Cow::Owned(verified.scopes),
+            limits: Self::ANONYMOUS.limits,
+        }
+    }
+}
+
 /// Finds out who calls, and refuses who has none of the scopes that are `needed`.
 pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
     let caller = identify(call).await?;
@@ -83,14 +94,17 @@ pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
 async fn identify(call: &Call) -> Result<Caller, Failure> {
     let first_digest = settings::admin_key_digest(&call.env)?;
     let header = call.header("authorization").unwrap_or_default();
-    let Some(text) = api_key::from_authorization(&header) else {
-        return Err(unknown());
-    };
-    if text.matches(&first_digest) {
+    let text = api_key::bearer(&header).ok_or_else(unknown)?;
+    if Token::is_like(text) {
+        let issuer = settings::issuer(&call.env)?.ok_or_else(unknown)?;
+        return Ok(tokens::verify(call, &issuer, text).await?.into());
+    }
+    let key = ApiKey::parse(text).ok_or_else(unknown)?;
+    if key.matches(&first_digest) {
         return Ok(Caller::ADMIN);
     }
-    let key = keys::known(call, &text).await?;
-    key.map(Caller::from).ok_or_else(unknown)
+    let known = keys::known(call, &key).await?;
+    known.map(Caller::from).ok_or_else(unknown)
 }
 
 fn unknown() -> Failure {

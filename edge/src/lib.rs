@@ -1,7 +1,7 @@
 //! The edge: a Cloudflare Worker between the world and the origin.
 //!
 //! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
-//! table of [`routes`], proves who asks ([`auth`], by what [`keys`] knows), and is answered: generate calls are
+//! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or one of [`tokens`]), and is answered: generate calls are
 //! checked and given a seed ([`generate`]), other API calls are passed on as they are
 //! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin ([`pictures`]), health
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
@@ -25,6 +25,7 @@ mod respond;
 mod routes;
 mod sending;
 mod settings;
+mod tokens;
 
 use worker::{Context, Env, Request, Response, event};
 
