@@ -86,7 +86,7 @@ describe("keys", () => {
       await sleep(2);
     }
     assert.deepEqual((await allKeys()).slice(-5), made);
-    for (const query of ["limit=0", "limit=101", "limit=x", "cursor=xyz", "cursor=ff"]) {
+    for (const query of ["limit=0", "limit=101", "limit=x", "cursor=xyz", "cursor=ff", "cursor=", "limit=1e1"]) {
       const { errors } = await problem(await edge.fetch(`/api/keys?${query}`), 422, "invalid_request");
       assert.equal(errors[0].field, query.split("=")[0]);
     }
@@ -185,6 +185,15 @@ describe("keys", () => {
         }
       }
     }
+  });
+
+  test("any number of calls at once with new and with wrong keys are told apart", LIMIT, async () => {
+    const made = await Promise.all(Array.from({ length: 10 }, () => edge.newKey()));
+    const wrong = made.map(({ key }) => key.replace(/^dk_./, (start) => (start === "dk_z" ? "dk_y" : "dk_z")));
+    const keys = [...made.map(({ key }) => key), ...wrong];
+    const statuses = await Promise.all([...keys, ...keys].map((key) => statusOf(key)));
+    const half = [...Array(10).fill(200), ...Array(10).fill(401)];
+    assert.deepEqual(statuses, [...half, ...half]);
   });
 
   test("an admin's key manages keys as the first one does", LIMIT, async () => {

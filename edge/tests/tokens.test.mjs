@@ -68,7 +68,7 @@ class Issuer {
 }
 
 const [rsa, ec, ed] = [new Signer("RS256", "rsa"), new Signer("ES256", "ec"), new Signer("EdDSA", "ed")];
-const issuers = await Promise.all(Array.from({ length: 5 }, () => new Issuer().start()));
+const issuers = await Promise.all(Array.from({ length: 6 }, () => new Issuer().start()));
 after(() => issuers.forEach((issuer) => issuer.stop()));
 
 const useEdgeOf = (issuer, bindings = issuer.bindings) => {
@@ -195,6 +195,20 @@ describe("an issuer that changes its keys", () => {
     assert.deepEqual([await statusOf(ec), await statusOf(ec), issuer.asked], [200, 200, 2]);
     for (let i = 0; i < 10; i += 1) assert.equal(await statusOf(new Signer("EdDSA", `made-up-${i}`)), 401);
     assert.equal(issuer.asked, 2);
+  });
+});
+
+describe("an issuer that nobody has asked yet", () => {
+  const issuer = issuers[5];
+  const edge = useEdgeOf(issuer);
+
+  test("is asked by all who come at once, and none of them is refused", LIMIT, async () => {
+    issuer.keys = [rsa.jwk, ec.jwk];
+    const asked = Array.from({ length: 20 }, (_, i) =>
+      edge.fetch("/api/jobs", { key: (i % 2 ? rsa : ec).token() }),
+    );
+    for (const response of await Promise.all(asked)) assert.equal(response.status, 200);
+    assert.ok(issuer.asked <= 20);
   });
 });
 
