@@ -1,6 +1,7 @@
 //! One request, taken apart.
 
-use worker::{Context, Env, Request};
+use darkroom_shared::timestamp::UnixMillis;
+use worker::{Context, Date, Env, Request};
 
 use crate::random;
 
@@ -48,6 +49,11 @@ impl Call {
     pub fn header(&self, name: &str) -> Option<String> {
         header(&self.request, name)
     }
+}
+
+/// The present moment. Standard Rust's clocks panic on this platform.
+pub fn now() -> UnixMillis {
+    UnixMillis::try_from(Date::now().as_millis()).unwrap_or(UnixMillis::MAX)
 }
 
 /// The id that the caller sent, where it is a sane one, or a new one.

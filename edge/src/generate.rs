@@ -5,20 +5,20 @@ use std::time::Duration;
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::{GenerateRequest, MAX_SEED};
+use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED};
 use serde_json::{Map, Value};
 
+use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::origin::{self, Ask};
-use crate::{auth, body, models, random, respond, settings};
+use crate::{body, models, random, respond, settings};
 
 /// Accepts a generate call: what the origin would refuse is refused here, as far as it has said
 /// what it offers. The origin waits for the picture as long as `Prefer` says, and
 /// then answers "accepted": the edge only sees to it that this stays below what proxies allow.
-pub async fn generate(mut call: Call) -> Answer {
-    let caller = auth::caller(&call)?;
-    let body = body::read_json(&mut call).await?;
+pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
+    let body = body::read_json(&mut call, MAX_BODY).await?;
     let request = GenerateRequest::from_json(&body)?;
     let origin = settings::origin(&call.env)?;
     let seed = seed_for(&request)?;
@@ -36,7 +36,7 @@ pub async fn generate(mut call: Call) -> Answer {
     let ask = Ask {
         headers,
         body,
-        ..Ask::new(&call, &caller, wait + origin.timeout)
+        ..Ask::new(&call, caller, wait + origin.timeout)
     };
     respond::relay(&call, &origin::ask(&origin, ask).await?, &origin)
 }

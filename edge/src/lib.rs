@@ -1,9 +1,10 @@
 //! The edge: a Cloudflare Worker between the world and the origin.
 //!
 //! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
-//! table of [`routes`], proves who asks ([`auth`]), and is answered: generate calls are
-//! checked by what the origin offers ([`models`]) and given a seed ([`generate`]), other API
-//! calls are passed on as they are ([`passing`]), pictures come from the cache or the origin
+//! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
+//! [`tokens`]), and is answered: generate calls are checked by what the origin offers
+//! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
+//! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
 //! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
 //! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
 //! all that comes back to the caller goes through [`respond`].
@@ -16,6 +17,7 @@ mod call;
 mod failure;
 mod generate;
 mod health;
+mod keys;
 mod models;
 mod origin;
 mod passing;
@@ -25,6 +27,7 @@ mod respond;
 mod routes;
 mod sending;
 mod settings;
+mod tokens;
 
 use worker::{Context, Env, Request, Response, event};
 

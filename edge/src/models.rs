@@ -64,11 +64,12 @@ pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
 }
 
 async fn ask(call: &Call, origin: &Origin) -> Result<Option<Rc<[Model]>>, Failure> {
+    let caller = Caller::ANONYMOUS;
     let ask = Ask {
         method: "GET",
         path: "/api/models",
         query: "",
-        ..Ask::new(call, &Caller::ANONYMOUS, LIMIT.min(origin.timeout))
+        ..Ask::new(call, &caller, LIMIT.min(origin.timeout))
     };
     let answer = origin::ask(origin, ask).await?;
     if answer.status != 200 {

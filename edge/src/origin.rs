@@ -7,10 +7,10 @@ use darkroom_shared::signature::{
     CALLER_HEADER, DIGEST_HEADER, INPUT_HEADER, Parts, SIGNATURE_HEADER, content_digest, sign,
 };
 use worker::js_sys::Uint8Array;
-use worker::{Date, Headers, Method, RequestInit, console_error};
+use worker::{Headers, Method, RequestInit, console_error};
 
 use crate::auth::Caller;
-use crate::call::{Call, REQUEST_ID_HEADER};
+use crate::call::{Call, REQUEST_ID_HEADER, now};
 use crate::failure::Failure;
 use crate::random;
 use crate::sending::{Opened, Sending, Whole};
@@ -91,7 +91,7 @@ fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
         content_digest: &digest,
         caller: ask.caller.as_str(),
     };
-    let created = i64::try_from(Date::now().as_millis() / 1000).unwrap_or(i64::MAX);
+    let created = now().div_euclid(1000);
     let signature = sign(&origin.secret, &parts, created, &random::nonce()?).map_err(|error| {
         console_error!("{}: cannot sign: {error}", ask.request_id);
         Failure::new(Code::Internal, "the request to the origin cannot be signed")

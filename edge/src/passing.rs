@@ -1,25 +1,24 @@
 //! API calls that the origin answers and the edge only vouches for.
 
+use crate::auth::Caller;
 use crate::call::{Call, is_plain_id};
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::sending::Opened;
-use crate::{auth, respond, settings};
+use crate::{respond, settings};
 
 /// Passes a call without a body on.
-pub async fn pass(call: &Call) -> Answer {
-    let caller = auth::caller(call)?;
+pub async fn pass(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
-    let ask = Ask::new(call, &caller, origin.timeout);
+    let ask = Ask::new(call, caller, origin.timeout);
     respond::relay(call, &origin::ask(&origin, ask).await?, &origin)
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body
 /// goes through untouched, so that each event is passed on when it comes.
-pub async fn pass_events(call: &Call) -> Answer {
-    let caller = auth::caller(call)?;
+pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
-    let mut ask = Ask::new(call, &caller, origin.timeout);
+    let mut ask = Ask::new(call, caller, origin.timeout);
     ask.headers.push(("accept", "text/event-stream".to_owned()));
     // Any other was never ours: that reader gets the whole story.
     if let Some(id) = call.header("last-event-id").filter(|id| is_plain_id(id)) {

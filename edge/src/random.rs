@@ -1,6 +1,7 @@
 //! Randomness, all of it from the runtime's cryptographic source.
 
 use darkroom_shared::problem::Code;
+use darkroom_shared::timestamp::UnixMillis;
 use uuid::Uuid;
 use worker::console_error;
 
@@ -17,6 +18,18 @@ pub fn request_id() -> Uuid {
 /// What makes a signature unlike all others.
 pub fn nonce() -> Result<String, Failure> {
     Ok(hex::encode(bytes::<16>()?))
+}
+
+/// What an API key is made of.
+pub fn key_bytes() -> Result<[u8; 32], Failure> {
+    bytes()
+}
+
+/// An id (a UUID of version 7) that sorts after those made before `now`.
+pub fn sortable_id(now: UnixMillis) -> Result<String, Failure> {
+    let millis = now.unsigned_abs();
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &bytes()?).into_uuid();
+    Ok(id.to_string())
 }
 
 /// A seed: 53 bits, which every JSON reader keeps exact.

@@ -2,10 +2,12 @@
 
 use darkroom_shared::key::parse_file_name;
 use darkroom_shared::problem::{Code, Problem};
+use darkroom_shared::scope::Scope;
 
+use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{generate, health, passing, pictures, respond};
+use crate::{auth, generate, health, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -13,39 +15,100 @@ const MAX_QUERY: usize = 4096;
 /// Who answers.
 #[derive(Clone, Copy)]
 enum Action {
-    Generate,
-    Pass,
-    PassEvents,
+    /// Anybody may ask.
+    Open(Open),
+    /// Only a caller who has one of these scopes.
+    For(&'static [Scope], Keyed),
+}
+
+#[derive(Clone, Copy)]
+enum Open {
     Picture,
     Health,
     Ready,
 }
+
+#[derive(Clone, Copy)]
+enum Keyed {
+    Generate,
+    Pass,
+    PassEvents,
+    CreateKey,
+    ListKeys,
+    RotateKey,
+    RevokeKey,
+}
+
+/// To make pictures, and to stop making them.
+const MAKER: &[Scope] = &[Scope::Generate];
+/// To list what an account has.
+const READER: &[Scope] = &[Scope::Read];
+/// To see one thing whose id is known: who may make pictures may see what comes of it.
+const EITHER: &[Scope] = &[Scope::Read, Scope::Generate];
+/// To manage keys.
+const ADMIN: &[Scope] = &[Scope::Admin];
 
 /// A path, and who answers which method on it. `{id}` stands for one segment of letters,
 /// digits, `-` and `_`; `{file}` for a picture's file name.
 struct Row(&'static str, &'static [(&'static str, Action)]);
 
 const TABLE: &[Row] = &[
-    Row("/api/media/generate-image", &[("POST", Action::Generate)]),
-    Row("/api/jobs", &[("GET", Action::Pass)]),
+    Row(
+        "/api/media/generate-image",
+        &[("POST", Action::For(MAKER, Keyed::Generate))],
+    ),
+    Row("/api/jobs", &[("GET", Action::For(READER, Keyed::Pass))]),
     Row(
         "/api/jobs/{id}",
-        &[("GET", Action::Pass), ("DELETE", Action::Pass)],
+        &[
+            ("GET", Action::For(EITHER, Keyed::Pass)),
+            ("DELETE", Action::For(MAKER, Keyed::Pass)),
+        ],
     ),
-    Row("/api/jobs/{id}/events", &[("GET", Action::PassEvents)]),
-    Row("/api/images/{id}", &[("GET", Action::Pass)]),
-    Row("/api/models", &[("GET", Action::Pass)]),
+    Row(
+        "/api/jobs/{id}/events",
+        &[("GET", Action::For(EITHER, Keyed::PassEvents))],
+    ),
+    Row(
+        "/api/images/{id}",
+        &[("GET", Action::For(EITHER, Keyed::Pass))],
+    ),
+    Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
+    Row(
+        "/api/keys",
+        &[
+            ("GET", Action::For(ADMIN, Keyed::ListKeys)),
+            ("POST", Action::For(ADMIN, Keyed::CreateKey)),
+        ],
+    ),
+    Row(
+        "/api/keys/{id}",
+        &[("DELETE", Action::For(ADMIN, Keyed::RevokeKey))],
+    ),
+    Row(
+        "/api/keys/{id}/rotate",
+        &[("POST", Action::For(ADMIN, Keyed::RotateKey))],
+    ),
     Row(
         "/generated/{file}",
-        &[("GET", Action::Picture), ("HEAD", Action::Picture)],
+        &[
+            ("GET", Action::Open(Open::Picture)),
+            ("HEAD", Action::Open(Open::Picture)),
+        ],
     ),
     Row(
         "/healthz",
-        &[("GET", Action::Health), ("HEAD", Action::Health)],
+        &[
+            ("GET", Action::Open(Open::Health)),
+            ("HEAD", Action::Open(Open::Health)),
+        ],
     ),
     Row(
         "/readyz",
-        &[("GET", Action::Ready), ("HEAD", Action::Ready)],
+        &[
+            ("GET", Action::Open(Open::Ready)),
+            ("HEAD", Action::Open(Open::Ready)),
+        ],
     ),
 ];
 
@@ -60,13 +123,26 @@ pub async fn dispatch(call: Call) -> Answer {
     }
     let action = methods.iter().find(|(method, _)| *method == call.method);
     match action.map(|(_, action)| *action) {
-        Some(Action::Generate) => generate::generate(call).await,
-        Some(Action::Pass) => passing::pass(&call).await,
-        Some(Action::PassEvents) => passing::pass_events(&call).await,
-        Some(Action::Picture) => pictures::serve(&call).await,
-        Some(Action::Health) => health::healthz(),
-        Some(Action::Ready) => health::readyz(&call).await,
+        Some(Action::Open(Open::Picture)) => pictures::serve(&call).await,
+        Some(Action::Open(Open::Health)) => health::healthz(),
+        Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
+        Some(Action::For(scopes, action)) => {
+            let caller = auth::caller(&call, scopes).await?;
+            keyed(action, call, &caller).await
+        }
         None => wrong_method(&call, methods),
+    }
+}
+
+async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
+    match action {
+        Keyed::Generate => generate::generate(call, caller).await,
+        Keyed::Pass => passing::pass(&call, caller).await,
+        Keyed::PassEvents => passing::pass_events(&call, caller).await,
+        Keyed::CreateKey => keys::create(call).await,
+        Keyed::ListKeys => keys::list(&call).await,
+        Keyed::RotateKey => keys::rotate(call).await,
+        Keyed::RevokeKey => keys::revoke(&call).await,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use darkroom_shared::jwt::Expected;
 use darkroom_shared::problem::Code;
 use darkroom_shared::signature::Secret;
 use worker::{Env, console_error};
@@ -13,6 +14,20 @@ const ORIGIN_URL: &str = "ORIGIN_URL";
 const ORIGIN_SECRETS: &str = "ORIGIN_SECRETS";
 const ORIGIN_TIMEOUT_SECONDS: &str = "ORIGIN_TIMEOUT_SECONDS";
 const ADMIN_KEY_SHA256: &str = "ADMIN_KEY_SHA256";
+/// The KV namespace of the API keys.
+pub const KEYS: &str = "KEYS";
+
+const JWT_JWKS_URL: &str = "JWT_JWKS_URL";
+const JWT_ISSUER: &str = "JWT_ISSUER";
+const JWT_AUDIENCE: &str = "JWT_AUDIENCE";
+
+/// Whose tokens are taken.
+pub struct Issuer {
+    /// Where its public keys are.
+    pub key_set_url: String,
+    /// What its tokens must say.
+    pub expected: Expected,
+}
 
 /// Where the origin is, and how to speak with it.
 pub struct Origin {
@@ -59,6 +74,31 @@ pub fn admin_key_digest(env: &Env) -> Result<String, Failure> {
     Ok(digest)
 }
 
+/// The issuer whose tokens are taken, if there is one: all three settings, or none.
+pub fn issuer(env: &Env) -> Result<Option<Issuer>, Failure> {
+    let [url, issuer, audience] = [JWT_JWKS_URL, JWT_ISSUER, JWT_AUDIENCE]
+        .map(|name| (name, optional(env, name).unwrap_or_default()));
+    let all = [&url, &issuer, &audience];
+    if all.iter().all(|(_, value)| value.is_empty()) {
+        return Ok(None);
+    }
+    if let Some((name, _)) = all.iter().find(|(_, value)| value.is_empty()) {
+        return Err(wrong(name, "is not set, though others of JWT_… are"));
+    }
+    // Whoever can change the keys on their way is the issuer.
+    let is_safe = url.1.starts_with("https://") || url.1.starts_with("http://127.0.0.1:");
+    if !is_safe {
+        return Err(wrong(url.0, "must begin with https://"));
+    }
+    Ok(Some(Issuer {
+        key_set_url: url.1,
+        expected: Expected {
+            issuer: issuer.1,
+            audience: audience.1,
+        },
+    }))
+}
+
 /// Of the live secrets the first signs; the others are there for the origin to take.
 fn signing_secret(env: &Env) -> Result<Secret, Failure> {
     let secrets = Secret::parse_list(&text(env, ORIGIN_SECRETS)?)
@@ -80,15 +120,16 @@ fn origin_timeout(env: &Env) -> Result<Duration, Failure> {
 }
 
 fn text(env: &Env, name: &str) -> Result<String, Failure> {
-    let value = env
-        .var(name)
-        .map_err(|_| wrong(name, "is not set"))?
-        .to_string();
-    Ok(value.trim().to_owned())
+    optional(env, name).ok_or_else(|| wrong(name, "is not set"))
+}
+
+fn optional(env: &Env, name: &str) -> Option<String> {
+    let value = env.var(name).ok()?.to_string();
+    Some(value.trim().to_owned())
 }
 
 /// The log names the setting; the caller only hears whose fault it is.
-fn wrong(name: &str, reason: &str) -> Failure {
+pub fn wrong(name: &str, reason: &str) -> Failure {
     console_error!("the setting {name} {reason}");
     Failure::new(
         Code::Unavailable,

@@ -12,6 +12,10 @@ const KEYED = [
   ["GET", "/api/jobs/1/events"],
   ["GET", "/api/images/1"],
   ["GET", "/api/models"],
+  ["GET", "/api/keys"],
+  ["POST", "/api/keys"],
+  ["DELETE", "/api/keys/1"],
+  ["POST", "/api/keys/1/rotate"],
 ];
 
 for (const [method, path] of KEYED) {

@@ -30,15 +30,15 @@ export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
  * The edge and its origin for the tests of one file, started before and stopped after them.
  * `bindings` override those of a well-configured edge; one that is `undefined` is left out.
  */
-export function useEdge({ bindings = {}, originIsDown = false } = {}) {
+export function useEdge({ bindings = {}, originIsDown = false, kvNamespaces = ["KEYS"] } = {}) {
   const edge = new Edge();
-  before(() => edge.start(bindings, originIsDown), LIMIT);
+  before(() => edge.start(bindings, originIsDown, kvNamespaces), LIMIT);
   after(() => edge.stop(), LIMIT);
   return edge;
 }
 
 class Edge {
-  async start(bindings, originIsDown) {
+  async start(bindings, originIsDown, kvNamespaces) {
     assert.ok(existsSync(new URL("index.js", build)), "run `scripts/edge-build` first");
     this.origin = new ScriptedOrigin(ORIGIN_SECRET);
     const originUrl = await this.origin.start();
@@ -53,6 +53,7 @@ class Edge {
     const { miniflare, log } = startWorkerd({
       scriptPath: fileURLToPath(new URL("index.js", build)),
       modulesRoot: fileURLToPath(build),
+      kvNamespaces,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
     });
     this.miniflare = miniflare;
@@ -74,6 +75,24 @@ class Edge {
       headers: { ...authorization, ...headers },
       ...init,
     });
+  }
+
+  /** Sends JSON; `body: undefined` sends none. */
+  post(path, body, { headers = {}, ...init } = {}) {
+    const json = body === undefined ? {} : { "content-type": "application/json" };
+    return this.fetch(path, {
+      method: "POST",
+      headers: { ...json, ...headers },
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+      ...init,
+    });
+  }
+
+  /** Creates a key with the first admin key, and answers it with its text. */
+  async newKey(body = {}) {
+    const response = await this.post("/api/keys", body);
+    assert.equal(response.status, 201, await response.clone().text());
+    return response.json();
   }
 
   generate(body, { headers = {}, ...init } = {}) {

@@ -106,6 +106,42 @@ fn wrong_values_of_generate_are_told_all_at_once() {
 }
 
 #[test]
+fn keys_says_what_it_needs_before_it_asks_anybody() {
+    let key = format!("dk_{}", "0".repeat(43));
+    let cases = [
+        ("list", "", 2, "set DARKROOM_ADMIN_KEY"),
+        (
+            "list --edge-url edge.example.com",
+            &key,
+            2,
+            "set DARKROOM_EDGE_URL",
+        ),
+        (
+            "create --scopes read,root",
+            &key,
+            2,
+            "generate, read, posts:write, admin",
+        ),
+        ("create --expires-in soon", &key, 2, "15m"),
+        // Nothing listens on port 1.
+        (
+            "list --edge-url http://127.0.0.1:1",
+            &key,
+            1,
+            "is it running, and is DARKROOM_EDGE_URL right?",
+        ),
+    ];
+    for (args, admin_key, expected, part) in cases {
+        let args: Vec<_> = ["keys"].into_iter().chain(args.split(' ')).collect();
+        let mut command = darkroom(&args);
+        let (code, out, error) = run(command.env("DARKROOM_ADMIN_KEY", admin_key));
+        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
+        assert!(error.contains(part), "{part} in {error}");
+        assert!(!error.contains(&key), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     let mut command = darkroom(&["serve", "--listen", "here"]);
     let (code, _, error) = run(command.env("DARKROOM_CONFIG", ""));

@@ -58,13 +58,13 @@ impl ApiKey {
     }
 }
 
-/// The key in an `Authorization: Bearer …` header's value.
+/// The token in an `Authorization: Bearer …` header's value (RFC 6750), a key or another one.
 #[must_use]
-pub fn from_authorization(header: &str) -> Option<ApiKey> {
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
-        .then(|| ApiKey::parse(token.trim()))?
+        .then_some(token.trim())
 }
 
 #[cfg(test)]
@@ -98,9 +98,10 @@ mod tests {
     fn malformed_keys_and_headers_are_refused() {
         let key = ApiKey::from_random([9; 32]);
         let header = format!("bearer {}", key.expose());
-        assert!(from_authorization(&header).is_some());
+        assert_eq!(bearer(&header), Some(key.expose()));
         for header in ["", "Bearer", "Bearer dk_", "Basic dk_x", "Bearer dk_é"] {
-            assert!(from_authorization(header).is_none(), "{header}");
+            let key = bearer(header).and_then(ApiKey::parse);
+            assert!(key.is_none(), "{header}");
         }
         assert!(ApiKey::parse(&format!("{}!", &key.expose()[..45])).is_none());
     }

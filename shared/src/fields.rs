@@ -17,11 +17,26 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    pub(crate) fn new(map: Map<String, Value>) -> Self {
+    fn new(map: Map<String, Value>) -> Self {
         Self {
             map,
             errors: Vec::new(),
             untold: 0,
+        }
+    }
+
+    /// The fields of a body that must be a JSON object.
+    pub(crate) fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => Ok(Self::new(map)),
+            Ok(_) => Err(Problem::new(
+                Code::Malformed,
+                "the body must be a JSON object",
+            )),
+            Err(error) => Err(Problem::new(
+                Code::Malformed,
+                format!("the body is no JSON: {error}"),
+            )),
         }
     }
 
@@ -158,6 +173,43 @@ impl Fields {
             self.error(field, format!("must be one of: {}", names.join(", ")));
             T::default()
         })
+    }
+
+    /// A list of names out of `choices`, none of them twice; one at least.
+    pub(crate) fn choices<T: Copy + PartialEq>(
+        &mut self,
+        field: &str,
+        choices: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Option<Vec<T>> {
+        let value = self.take(field)?;
+        let named = |value: &Value| {
+            let chosen = choices
+                .iter()
+                .find(|choice| value.as_str() == Some(name(**choice)));
+            chosen.copied()
+        };
+        // Not more than there are: a body has room for a million names.
+        let chosen: Option<Vec<T>> = match &value {
+            Value::Array(items) if (1..=choices.len()).contains(&items.len()) => {
+                items.iter().map(named).collect()
+            }
+            _ => None,
+        };
+        let is_once = |chosen: &Vec<T>| {
+            let twice = |(i, one): (usize, &T)| chosen.iter().skip(i + 1).any(|other| other == one);
+            !chosen.iter().enumerate().any(twice)
+        };
+        let chosen = chosen.filter(is_once);
+        if chosen.is_none() {
+            let names: Vec<_> = choices.iter().map(|choice| name(*choice)).collect();
+            let names = names.join(", ");
+            self.error(
+                field,
+                format!("must be a list of some of these, each once: {names}"),
+            );
+        }
+        chosen
     }
 }
 

@@ -6,18 +6,22 @@
 //! A request ([`request`]) is checked against its limits ([`limits`]), then completed with a model's defaults
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
-//! ([`api_key`]), and the edge proves to the origin who is calling with a signature
+//! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes ([`scope`]) say; and the edge proves to the origin who is calling with a signature
 //! ([`signature`]). What goes wrong is a problem document ([`problem`]).
 
 pub mod api_key;
 mod fields;
 pub mod job;
+pub mod jwt;
+pub mod kept;
 pub mod key;
+pub mod keys;
 pub mod limits;
 pub mod model;
 pub mod prefer;
 pub mod problem;
 pub mod recipe;
 pub mod request;
+pub mod scope;
 pub mod signature;
 pub mod timestamp;

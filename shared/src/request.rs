@@ -3,11 +3,10 @@
 //! Read by hand rather than by a derive, so that one answer names every field that is wrong.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::fields::Fields;
 use crate::limits::{LIMITS, Range};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 /// The largest body that is taken, in bytes.
 pub const MAX_BODY: usize = 20 * 1024 * 1024;
@@ -127,19 +126,11 @@ impl GenerateRequest {
     /// Reads and checks a request's body.
     ///
     /// # Errors
-    /// [`Code::Malformed`] for a body that is no JSON object, [`Code::Invalid`] with every
-    /// offending field for one whose values are not allowed.
+    /// [`Code::Malformed`](crate::problem::Code::Malformed) for a body that is no JSON object,
+    /// [`Code::Invalid`](crate::problem::Code::Invalid) with every offending field for one whose
+    /// values are not allowed.
     pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::new(Code::Malformed, format!("the body is no JSON: {error}"))
-        })?;
-        let Value::Object(map) = value else {
-            return Err(Problem::new(
-                Code::Malformed,
-                "the body must be a JSON object",
-            ));
-        };
-        let mut fields = Fields::new(map);
+        let mut fields = Fields::from_json(body)?;
         let request = Self::read(&mut fields);
         fields.finish(&NOT_OFFERED)?;
         Ok(request)
@@ -190,7 +181,7 @@ impl GenerateRequest {
 
 /// Whether a character can be seen, or shapes one that can: no control character, and none that
 /// hides or turns around the text beside it (Unicode's line separators and format characters).
-fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     // The two joiners make ligatures and families of emoji.
     matches!(c, '\u{200c}' | '\u{200d}') || !(c.is_control() || is_invisible(c))
 }
@@ -204,9 +195,10 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Map, json};
+    use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::problem::Code;
 
     fn errors(json: &str) -> Vec<String> {
         let problem = GenerateRequest::from_json(json.as_bytes()).expect_err("refused");

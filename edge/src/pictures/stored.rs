@@ -32,11 +32,12 @@ pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
     let origin = settings::origin(&call.env)?;
     let file = call.path.rsplit('/').next().unwrap_or_default();
     let format = parse_file_name(file).ok_or_else(not_found)?;
+    let anybody = Caller::ANONYMOUS;
     let ask = Ask {
         // A HEAD fills the cache as well: who asks for the headers mostly wants the picture next.
         method: "GET",
         query: "",
-        ..Ask::new(call, &Caller::ANONYMOUS, origin.timeout)
+        ..Ask::new(call, &anybody, origin.timeout)
     };
     let answer = origin::ask(&origin, ask).await?;
     if answer.status != 200 {

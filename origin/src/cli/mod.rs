@@ -2,6 +2,7 @@
 
 mod flags;
 mod generate;
+mod keys;
 mod lock;
 mod parity;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     },
     /// Make one picture, with no service and no database
     Generate(generate::GenerateArgs),
+    /// Create, list, rotate and revoke the edge's keys
+    Keys(keys::KeysArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
     /// Print every setting as a Markdown table
@@ -72,6 +75,7 @@ pub fn run() -> ExitCode {
             serve::run(config.as_deref().map(Path::new), settings)
         }
         Command::Generate(args) => generate::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),
     };

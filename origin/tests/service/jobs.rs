@@ -25,6 +25,7 @@ async fn an_unknown_job_and_another_accounts_are_equally_not_there() {
         Call::get("/api/images/nonsense"),
         Call::get(&format!("/api/jobs/{id}")).by("bob"),
         Call::delete(&format!("/api/jobs/{id}")).by("bob"),
+        Call::get(&format!("/api/jobs/{id}/events")).by("bob"),
         Call::get(&format!("/api/images/{image}")).by("bob"),
     ] {
         let answer = origin.call(call.clone()).await;

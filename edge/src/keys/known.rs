@@ -1,0 +1,54 @@
+//! Whose a key is: asked of the store, and then remembered for a moment.
+
+use std::cell::RefCell;
+
+use darkroom_shared::api_key::ApiKey;
+use darkroom_shared::kept::Kept;
+use darkroom_shared::keys::{Key, KeyRecord};
+use darkroom_shared::timestamp::UnixMillis;
+
+use super::store::Store;
+use crate::call::{Call, now};
+use crate::failure::Failure;
+
+/// Beside what the store takes to spread the word, a revoked key is good for this long.
+const KNOWN_MILLIS: UnixMillis = 30_000;
+/// A new key that was tried too early is not kept waiting.
+const UNKNOWN_MILLIS: UnixMillis = 3_000;
+/// A record has half a kilobyte.
+const ROOM: usize = 2_000;
+
+thread_local! {
+    /// By the digest of a key's text; none where there is no such key.
+    static MEMORY: RefCell<Kept<Option<KeyRecord>>> = RefCell::new(Kept::with_room(ROOM));
+}
+
+/// The key of this text, if it may be used now.
+pub async fn known(call: &Call, text: &ApiKey) -> Result<Option<Key>, Failure> {
+    let digest = text.digest();
+    let remembered = MEMORY.with_borrow(|memory| memory.get(&digest, now()).cloned());
+    let record = if let Some(record) = remembered {
+        record
+    } else {
+        let record = Store::open(call)?.by_digest(&digest).await?;
+        remember(digest, record.clone());
+        record
+    };
+    let accepted = record.filter(|record| record.accepts(text, now()));
+    Ok(accepted.map(|record| record.key))
+}
+
+/// What was changed here is known here at once.
+pub(super) fn forget(id: &str) {
+    let is_of = |record: &Option<KeyRecord>| record.as_ref().is_some_and(|r| r.key.id == id);
+    MEMORY.with_borrow_mut(|memory| memory.forget(is_of));
+}
+
+fn remember(digest: String, record: Option<KeyRecord>) {
+    let now = now();
+    let time = match record {
+        Some(_) => KNOWN_MILLIS,
+        None => UNKNOWN_MILLIS,
+    };
+    MEMORY.with_borrow_mut(|memory| memory.put(digest, record, now + time, now));
+}

@@ -1,0 +1,172 @@
+//! Asking the edge, as an admin.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use darkroom_origin::cause::chain;
+use darkroom_shared::api_key::ApiKey;
+use darkroom_shared::problem::{Code, FieldError, Problem};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::Failure;
+
+const EDGE_URL: &str = "DARKROOM_EDGE_URL";
+const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
+/// For a whole answer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Which edge, and with which key.
+#[derive(Debug, Args)]
+pub struct EdgeArgs {
+    /// The edge's address
+    #[arg(long, global = true, value_name = "URL", env = EDGE_URL, default_value = "http://127.0.0.1:8787")]
+    edge_url: String,
+    /// A key with the scope `admin`; better in the environment, where others do not see it
+    #[arg(long, global = true, value_name = "KEY", env = ADMIN_KEY, hide_env_values = true)]
+    admin_key: Option<SecretString>,
+}
+
+/// The edge.
+pub struct Edge {
+    url: String,
+    key: ApiKey,
+    http: Client,
+}
+
+impl Edge {
+    /// The edge that the flags name.
+    pub fn new(args: &EdgeArgs) -> Result<Self, Failure> {
+        let text = args.admin_key.as_ref().map(SecretString::expose_secret);
+        let key = ApiKey::parse(text.unwrap_or_default().trim()).ok_or_else(|| {
+            Failure::Input(anyhow!(
+                "a key with the scope `admin` is needed: set {ADMIN_KEY} to one (dk_…)"
+            ))
+        })?;
+        let url: Option<Url> = args.edge_url.parse().ok();
+        let url = url
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| {
+                Failure::Input(anyhow!(
+                    "`{}` is no address: set {EDGE_URL} to the edge's, as https://edge.example.com",
+                    args.edge_url
+                ))
+            })?;
+        // TLS by the same library and with the same primitives as the store's client. An error
+        // says that this process has chosen before, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = Client::builder()
+            .timeout(LIMIT)
+            // An address to which the key was not meant to go.
+            .redirect(Policy::none())
+            .build()
+            .context("no HTTP here")?;
+        Ok(Self {
+            url: url.as_str().trim_end_matches('/').to_owned(),
+            key,
+            http,
+        })
+    }
+
+    /// A GET's answer.
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// A POST's answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// A DELETE, which answers nothing.
+    pub async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.ask(Method::DELETE, path, None).await.map(|_| ())
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(self.key.expose());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answered = async {
+            let response = request.send().await?;
+            Ok((response.status(), response.bytes().await?))
+        };
+        let (status, bytes) = answered.await.map_err(|error: reqwest::Error| {
+            anyhow!(
+                "the edge at {} does not answer ({}): is it running, and is {EDGE_URL} right?",
+                self.url,
+                chain(&error.without_url())
+            )
+        })?;
+        if status.is_success() && bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        if status.is_success() {
+            let json = serde_json::from_slice(&bytes);
+            return Ok(json.with_context(|| self.is_no_edge(status.as_u16()))?);
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(failure(&problem)),
+            Err(_) => Err(anyhow!(self.is_no_edge(status.as_u16())).into()),
+        }
+    }
+
+    fn is_no_edge(&self, status: u16) -> String {
+        let url = &self.url;
+        format!("what answers {status} at {url} is no edge: is {EDGE_URL} right?")
+    }
+}
+
+/// What a problem means to who typed the command, and what to do.
+fn failure(problem: &Problem) -> Failure {
+    match problem.code {
+        Code::Unauthorized => Failure::Input(anyhow!(
+            "the edge does not know this key: {ADMIN_KEY} must be one that is neither expired nor revoked"
+        )),
+        Code::Forbidden => Failure::Input(anyhow!(
+            "this key may not manage keys: {ADMIN_KEY} must be one with the scope `admin`"
+        )),
+        Code::NotFound => Failure::Input(anyhow!(
+            "there is no such key: `darkroom keys list` shows which there are"
+        )),
+        Code::Invalid if !problem.errors.is_empty() => {
+            Failure::Input(anyhow!(flags(&problem.errors)))
+        }
+        _ => {
+            let id = problem.request_id.as_deref().unwrap_or("none");
+            let (status, detail) = (problem.status, &problem.detail);
+            Failure::Run(anyhow!(
+                "the edge answers {status}: {detail} (request {id})"
+            ))
+        }
+    }
+}
+
+/// The wrong fields under the names of their flags.
+fn flags(errors: &[FieldError]) -> String {
+    let line = |error: &FieldError| {
+        let flag = match error.field.as_str() {
+            "grace_seconds" => "grace".to_owned(),
+            field => field.replace('_', "-"),
+        };
+        format!("--{flag} {}", error.message)
+    };
+    errors
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n       ")
+}

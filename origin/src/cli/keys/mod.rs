@@ -1,0 +1,130 @@
+//! `darkroom keys`: what an admin does with the edge's keys, from a terminal.
+
+mod create;
+mod edge;
+mod table;
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use darkroom_shared::keys::Key;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use self::edge::{Edge, EdgeArgs};
+use super::Failure;
+
+/// What `darkroom keys` takes.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    edge: EdgeArgs,
+    /// Print the edge's answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a key; its text is shown this one time
+    Create(create::CreateArgs),
+    /// List all keys, oldest first
+    List,
+    /// Give a key a new text, shown this one time
+    Rotate {
+        /// The key's id
+        id: String,
+        /// How long the text before goes on working, as 90, 15m, 12h or 7d
+        #[arg(long, value_name = "TIME", value_parser = create::seconds)]
+        grace: Option<u64>,
+    },
+    /// End a key for good
+    Revoke {
+        /// The key's id
+        id: String,
+    },
+}
+
+/// A page of the list.
+#[derive(Deserialize)]
+struct ListPage {
+    items: Vec<Value>,
+    next_cursor: Option<String>,
+}
+
+/// Asks the edge, and prints what it answers.
+pub fn run(args: &KeysArgs) -> Result<(), Failure> {
+    let edge = Edge::new(&args.edge)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
+    if args.json {
+        print(&format!("{json:#}\n"))
+    } else {
+        print(&text)
+    }
+}
+
+/// The answer, for programs and for people.
+async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failure> {
+    match command {
+        Command::Create(args) => {
+            let issued = edge.post("/api/keys", &args.body()).await?;
+            let text = table::issued(&issued)?;
+            Ok((issued, text))
+        }
+        Command::List => {
+            let items = list(edge).await?;
+            let keys: Vec<Key> = serde_json::from_value(items.clone())
+                .context("the edge lists keys of another form: is this its own command line?")?;
+            Ok((json!({ "items": items }), table::list(&keys)))
+        }
+        Command::Rotate { id, grace } => {
+            let body = grace.map_or_else(|| json!({}), |grace| json!({ "grace_seconds": grace }));
+            let path = format!("{}/rotate", path_of(id)?);
+            let issued = edge.post(&path, &body).await?;
+            let text = table::issued(&issued)?;
+            Ok((issued, text))
+        }
+        Command::Revoke { id } => {
+            edge.delete(&path_of(id)?).await?;
+            let text = format!("the key {id} is revoked\n");
+            Ok((json!({ "id": id, "revoked": true }), text))
+        }
+    }
+}
+
+/// All pages as one.
+async fn list(edge: &Edge) -> Result<Value, Failure> {
+    let mut items = Vec::new();
+    let mut path = "/api/keys?limit=100".to_owned();
+    loop {
+        let page: ListPage = serde_json::from_value(edge.get(&path).await?)
+            .context("the edge's answer is no list of keys")?;
+        items.extend(page.items);
+        let Some(cursor) = page.next_cursor else {
+            return Ok(Value::Array(items));
+        };
+        path = format!("/api/keys?limit=100&cursor={cursor}");
+    }
+}
+
+fn path_of(id: &str) -> Result<String, Failure> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if id.is_empty() || !id.bytes().all(is_plain) {
+        return Err(Failure::Input(anyhow::anyhow!(
+            "`{id}` is no key's id: `darkroom keys list` shows them"
+        )));
+    }
+    Ok(format!("/api/keys/{id}"))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let printed = io::stdout().write_all(text.as_bytes());
+    Ok(printed.context("the answer cannot be printed")?)
+}

@@ -1,0 +1,63 @@
+//! Keys for people to read.
+
+use anyhow::Context as _;
+use darkroom_shared::keys::Key;
+use darkroom_shared::timestamp::to_rfc3339;
+use serde_json::Value;
+
+use super::Failure;
+
+const HEAD: [&str; 6] = ["id", "name", "account", "scopes", "created", "expires"];
+
+/// A key that was just made or rotated, with its text.
+pub fn issued(answer: &Value) -> Result<String, Failure> {
+    let text = answer.get("key").and_then(Value::as_str);
+    let text = text.context("the edge's answer holds no key")?;
+    let key: Key = serde_json::from_value(answer.clone())
+        .context("the edge answered a key of another form: is this its own command line?")?;
+    let [id, name, account, scopes, _, expires] = cells(&key);
+    Ok(format!(
+        "{text}\n\n\
+         id       {id}\n\
+         name     {name}\n\
+         account  {account}\n\
+         scopes   {scopes}\n\
+         expires  {expires}\n\n\
+         Keep the first line: it is stored nowhere, and not shown again.\n"
+    ))
+}
+
+/// All keys, a line each.
+pub fn list(keys: &[Key]) -> String {
+    if keys.is_empty() {
+        return "There are no keys but the first: `darkroom keys create` makes one.\n".to_owned();
+    }
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(keys.iter().map(cells));
+    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    });
+    let line = |row: &[String; HEAD.len()]| {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn cells(key: &Key) -> [String; HEAD.len()] {
+    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    [
+        key.id.clone(),
+        key.name.clone().unwrap_or_else(|| "-".to_owned()),
+        key.account.clone(),
+        scopes.join(","),
+        to_rfc3339(key.created_at),
+        key.expires_at
+            .map_or_else(|| "never".to_owned(), to_rfc3339),
+    ]
+}
