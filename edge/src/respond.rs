@@ -35,7 +35,7 @@ pub fn problem(mut problem: Problem, request_id: &str) -> worker::Result<Respons
     let headers = Headers::new();
     headers.set("content-type", problem::CONTENT_TYPE)?;
     headers.set("cache-control", "no-store")?;
-    if let Some(seconds) = problem.retry_after() {
+    if let Some(seconds) = problem.retry_after {
         headers.set("retry-after", &seconds.to_string())?;
     }
     if problem.code == Code::Unauthorized {

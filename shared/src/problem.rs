@@ -57,8 +57,14 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
     /// The request reads well, but its values are not allowed.
     Invalid = "invalid_request", 422, "The request has invalid values";
+    /// More calls than the key may make in so short a time.
+    RateLimited = "rate_limited", 429, "Too many requests";
+    /// The day's images of the key are used up.
+    QuotaExceeded = "quota_exceeded", 429, "The day's images are used up";
     /// Too many jobs are waiting.
     QueueFull = "queue_full", 429, "The queue is full";
+    /// The pictures would not be done by the time that the caller needs them.
+    DeadlineMissed = "deadline_missed", 429, "The deadline cannot be met";
     /// The engine could not make the picture.
     GenerationFailed = "generation_failed", 500, "The picture could not be made";
     /// The origin could not be reached, or did not answer as one.
@@ -73,6 +79,17 @@ codes! {
     /// neighbour knows is read as this.
     #[serde(other)]
     Internal = "internal_error", 500, "Something went wrong on our side";
+}
+
+impl Code {
+    /// Seconds after which the same request may do better, where nobody knows more.
+    const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::QueueFull | Self::StorageUnavailable => Some(10),
+            Self::OriginUnreachable | Self::Unavailable | Self::OriginTimeout => Some(5),
+            _ => None,
+        }
+    }
 }
 
 /// One field that is wrong, and what would be right.
@@ -101,6 +118,12 @@ pub struct Problem {
     /// The offending fields, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Seconds after which the same request may do better: what `Retry-After` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+    /// In about how many seconds the pictures would have been done, where that was the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<f64>,
     /// The request's id, to be quoted to support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -120,6 +143,8 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: code.retry_after(),
+            eta_seconds: None,
             request_id: None,
             job: None,
         }
@@ -136,16 +161,6 @@ impl Problem {
         Self {
             errors,
             ..Self::new(code, detail)
-        }
-    }
-
-    /// Seconds after which the same request may do better, for `Retry-After`.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<u32> {
-        match self.code {
-            Code::QueueFull | Code::StorageUnavailable => Some(10),
-            Code::OriginUnreachable | Code::Unavailable | Code::OriginTimeout => Some(5),
-            _ => None,
         }
     }
 

@@ -53,12 +53,14 @@ pub struct NewImage {
 pub enum Acceptance {
     /// It is in the queue.
     Accepted,
+    /// It was there before, and was left as it is.
+    Known,
     /// Too many are waiting; nothing was recorded.
     QueueFull,
 }
 
 impl Database {
-    /// Records a job and its images, unless `queue_limit` jobs are waiting.
+    /// Records a job and its images, unless it is on record or `queue_limit` jobs are waiting.
     ///
     /// # Errors
     /// [`DatabaseError`]; nothing was recorded then.
@@ -70,6 +72,15 @@ impl Database {
         let recipe = serde_json::to_string(&job.recipe).map_err(DatabaseError::Recipe)?;
         let id = job.id.to_string();
         let mut transaction = self.write().await?;
+        let is_known: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ? AND account = ?)")
+                .bind(&id)
+                .bind(&job.account)
+                .fetch_one(&mut *transaction)
+                .await?;
+        if is_known {
+            return Ok(Acceptance::Known);
+        }
         let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
             .fetch_one(&mut *transaction)
             .await?;

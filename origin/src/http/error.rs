@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use darkroom_shared::deadline;
 use darkroom_shared::problem::{CONTENT_TYPE, Code, FieldError, Problem};
 
 use crate::cause::chain;
@@ -18,8 +19,6 @@ use crate::storage::StorageError;
 pub struct ApiError {
     problem: Box<Problem>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
-    /// Seconds, where more is known than the code says.
-    retry_after: Option<u32>,
 }
 
 impl ApiError {
@@ -27,7 +26,6 @@ impl ApiError {
         Self {
             problem: Box::new(Problem::new(code, detail)),
             cause: Some(Arc::new(cause)),
-            retry_after: None,
         }
     }
 
@@ -48,7 +46,6 @@ impl From<Problem> for ApiError {
         Self {
             problem: Box::new(problem),
             cause: None,
-            retry_after: None,
         }
     }
 }
@@ -85,10 +82,18 @@ impl From<StorageError> for ApiError {
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
         match error {
-            AcceptError::QueueFull { seconds } => Self {
-                retry_after: seconds.map(|seconds| (seconds.ceil() as u32).max(1)),
-                ..Problem::new(Code::QueueFull, "too many jobs are waiting; try again").into()
-            },
+            AcceptError::QueueFull { seconds } => {
+                let problem = Problem::new(Code::QueueFull, "too many jobs are waiting; try again");
+                let seconds = seconds.map(|seconds| (seconds.ceil() as u32).max(1));
+                Problem {
+                    retry_after: seconds.or(problem.retry_after),
+                    ..problem
+                }
+                .into()
+            }
+            AcceptError::DeadlineMissed { deadline, estimate } => {
+                deadline::missed(deadline, estimate).into()
+            }
             AcceptError::Draining => {
                 Problem::new(Code::Unavailable, "this machine is about to stop").into()
             }
@@ -129,7 +134,7 @@ pub(super) fn finish(response: Response, request_id: &str) -> Response {
     let headers = &mut parts.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = error.retry_after.or(problem.retry_after()) {
+    if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     headers.remove(header::CONTENT_LENGTH);

@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use darkroom_shared::deadline;
 use darkroom_shared::job::{Generated, Job, Status};
 use darkroom_shared::prefer::Prefer;
-use darkroom_shared::problem::{Code, Problem};
+use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
+use uuid::Uuid;
 
 use super::identity::Caller;
 use super::{ApiError, App};
 use crate::cause::chain;
 use crate::clock;
+use crate::jobs::Order;
 
 /// Says which preferences were honoured.
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -26,6 +29,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(super) async fn generate(
     State(app): State<App>,
     Caller(account): Caller,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -34,11 +38,16 @@ pub(super) async fn generate(
     let model = app.model()?;
     let recipe = Recipe::complete(&request, slice::from_ref(&*model), random_seed()?)?;
     let prefer = preference(&headers);
-    let limit = Duration::from_secs(prefer.wait_seconds().into());
-    let accepted = app
-        .queue
-        .accept(&account, &request, recipe, clock::now())
-        .await?;
+    let order = Order {
+        id: job_id(query.as_deref())?,
+        account: &account,
+        request: &request,
+        recipe,
+        deadline: deadline_of(&headers)?,
+        now: clock::now(),
+    };
+    let accepted = app.queue.accept(order).await?;
+    let limit = patience(prefer, accepted.eta_seconds);
     let job = match app.queue.wait(&account, &accepted.id, limit).await {
         Ok(job) => job.unwrap_or(accepted),
         Err(error) => {
@@ -52,6 +61,35 @@ pub(super) async fn generate(
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+/// How long to wait for a job. A caller who said how long they would is not kept waiting for what
+/// is known to take longer.
+fn patience(prefer: Prefer, estimate: Option<f64>) -> Duration {
+    match (prefer.wait, estimate) {
+        (Some(wait), Some(estimate)) if estimate > f64::from(wait) => Duration::ZERO,
+        _ => Duration::from_secs(prefer.wait_seconds().into()),
+    }
+}
+
+/// The id that the job shall have. The edge says it in the query, which its signature covers: a
+/// call that is sent twice is still one job.
+fn job_id(query: Option<&str>) -> Result<Uuid, ApiError> {
+    let query = query.unwrap_or_default().as_bytes();
+    let mut named = url::form_urlencoded::parse(query).filter(|(name, _)| name == "job");
+    let Some((_, id)) = named.next() else {
+        return Ok(Uuid::now_v7());
+    };
+    Uuid::try_parse(&id).map_err(|_| {
+        let (field, message) = ("job".to_owned(), "must be a UUID".to_owned());
+        vec![FieldError { field, message }].into()
+    })
+}
+
+fn deadline_of(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+    let value = headers.get(deadline::HEADER);
+    let text = value.map(|value| value.to_str().unwrap_or_default());
+    text.map(deadline::parse).transpose()
 }
 
 fn preference(headers: &HeaderMap) -> Prefer {
@@ -116,4 +154,24 @@ fn random_seed() -> Result<u64, ApiError> {
     getrandom::u64()
         .map(|bits| bits >> 12)
         .map_err(ApiError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_kept_waiting_for_what_is_known_to_take_longer() {
+        for (header, estimate, seconds) in [
+            ("", None, 60),
+            ("", Some(200.0), 60),
+            ("wait=5", None, 5),
+            ("wait=5", Some(4.9), 5),
+            ("wait=5", Some(5.1), 0),
+            ("respond-async", Some(1.0), 0),
+        ] {
+            let wait = patience(Prefer::parse(header), estimate);
+            assert_eq!(wait.as_secs(), seconds, "{header} {estimate:?}");
+        }
+    }
 }

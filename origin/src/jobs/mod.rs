@@ -21,6 +21,6 @@ pub use endings::Endings;
 pub use pace::Pace;
 pub use phase::Phase;
 pub use progress::Progress;
-pub use queue::{AcceptError, JobQueue, JobQueueOptions};
+pub use queue::{AcceptError, JobQueue, JobQueueOptions, Order};
 pub use running::{AtWork, Running};
 pub use worker::{EngineFailure, EngineState, Worker};

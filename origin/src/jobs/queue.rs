@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{Changes, Pace, Phase, Running, Watch};
 use crate::addresses::Addresses;
+use crate::cause::chain;
 use crate::database::{Acceptance, Database, DatabaseError, NewImage, NewJob, StoredJob};
 
 /// What a [`JobQueue`] works with.
@@ -36,6 +37,23 @@ pub struct JobQueueOptions {
     pub phases: watch::Receiver<Phase>,
 }
 
+/// What a caller hands in.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The job's id. One that the account has handed in before is not made twice.
+    pub id: Uuid,
+    /// Whose job it is.
+    pub account: &'a str,
+    /// What was asked for.
+    pub request: &'a GenerateRequest,
+    /// What `request` was completed into.
+    pub recipe: Recipe,
+    /// Seconds within which it must be done.
+    pub deadline: Option<u32>,
+    /// When it is handed in.
+    pub now: UnixMillis,
+}
+
 /// Where callers hand jobs in.
 #[derive(Clone, Debug)]
 pub struct JobQueue(JobQueueOptions);
@@ -48,6 +66,14 @@ pub enum AcceptError {
     QueueFull {
         /// An estimate of the seconds until there is room, where there is one.
         seconds: Option<f64>,
+    },
+    /// It would not be done in time.
+    #[error("the job would take about {estimate} seconds, not {deadline}")]
+    DeadlineMissed {
+        /// Seconds that the caller has.
+        deadline: u32,
+        /// Seconds until it would be done.
+        estimate: f64,
     },
     /// The service is about to end.
     #[error("the service is draining")]
@@ -64,32 +90,34 @@ impl JobQueue {
         Self(options)
     }
 
-    /// Accepts a job for `recipe`, which `request` was completed into; the job as it is then.
+    /// Accepts a job; the job as it is then.
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was recorded then.
-    pub async fn accept(
-        &self,
-        account: &str,
-        request: &GenerateRequest,
-        recipe: Recipe,
-        now: UnixMillis,
-    ) -> Result<Job, AcceptError> {
+    pub async fn accept(&self, order: Order<'_>) -> Result<Job, AcceptError> {
         if *self.0.phases.borrow() != Phase::Serving {
             return Err(AcceptError::Draining);
         }
+        let Order { account, now, .. } = order;
+        let deadline = order.deadline;
         let new = NewJob {
-            id: Uuid::now_v7(),
+            id: order.id,
             account: account.to_owned(),
-            task_id: request.task_id.clone(),
-            visibility: request.visibility,
-            images: (0..request.n)
-                .map(|index| new_image(request, &recipe.for_image(index), Uuid::new_v4(), now))
+            task_id: order.request.task_id.clone(),
+            visibility: order.request.visibility,
+            images: (0..order.request.n)
+                .map(|index| {
+                    let recipe = order.recipe.for_image(index);
+                    new_image(order.request, &recipe, Uuid::new_v4(), now)
+                })
                 .collect::<Result<_, _>>()
                 .map_err(DatabaseError::Recipe)?,
-            recipe,
+            recipe: order.recipe,
             now,
         };
+        if let Some(deadline) = deadline {
+            self.check_deadline(&new, deadline).await?;
+        }
         let job = queued(&new);
         let (database, wake) = (self.0.database.clone(), Arc::clone(&self.0.wake));
         let queue_limit = self.0.queue_limit;
@@ -100,13 +128,33 @@ impl JobQueue {
             Ok(acceptance)
         });
         match acceptance.await? {
-            Acceptance::Accepted => Ok(job),
+            Acceptance::Accepted | Acceptance::Known => {
+                let found = self.job(account, &job.id).await.unwrap_or_else(|error| {
+                    // It is on record: a caller who was told to try again would get it twice.
+                    tracing::error!(error = chain(&error), "an accepted job cannot be read");
+                    None
+                });
+                Ok(found.unwrap_or(job))
+            }
             Acceptance::QueueFull => {
                 let pixel_steps = self.0.database.until_next_claim().await?;
                 Err(AcceptError::QueueFull {
                     seconds: self.0.pace.estimate(pixel_steps),
                 })
             }
+        }
+    }
+
+    /// Refuses a job that would not be done in time, as far as anybody can tell.
+    async fn check_deadline(&self, new: &NewJob, deadline: u32) -> Result<(), AcceptError> {
+        let ahead = self.0.database.ahead(i64::MAX).await?;
+        let pixels = u64::from(new.recipe.width) * u64::from(new.recipe.height);
+        let own = u64::from(new.steps()) * pixels;
+        match self.0.pace.estimate(ahead.pixel_steps + own) {
+            Some(estimate) if estimate > f64::from(deadline) => {
+                Err(AcceptError::DeadlineMissed { deadline, estimate })
+            }
+            _ => Ok(()),
         }
     }
 

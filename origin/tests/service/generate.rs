@@ -200,3 +200,66 @@ async fn a_full_queue_is_told_and_takes_more_later() {
     assert_eq!(answer.status, StatusCode::OK);
     origin.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_that_would_miss_its_deadline_is_not_accepted() {
+    let origin = Origin::start(Setup::default()).await;
+    let first = origin.submit(&json!({ "prompt": "p" })).await;
+    origin.finished(&first).await;
+    // A million times the work of the first.
+    let body = json!({ "prompt": "p", "width": 2048, "height": 2048, "steps": 150, "n": 10 });
+    let call = || Call::generate(&body).header("prefer", "respond-async");
+    let answer = origin.call(call().header("darkroom-deadline", "1")).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let after = answer.header("retry-after").to_owned();
+    let problem = answer.problem("deadline_missed").await;
+    assert!(problem["eta_seconds"].as_f64().expect("an estimate") > 1.0);
+    assert_eq!(problem["retry_after"].to_string(), after);
+    let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
+    assert_eq!(jobs["items"].as_array().expect("jobs").len(), 1);
+
+    let answer = origin
+        .call(call().header("darkroom-deadline", "soon"))
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problem = answer.problem("invalid_request").await;
+    assert_eq!(problem["errors"][0]["field"], "Darkroom-Deadline");
+
+    // Whoever has the time gets the job, and is told how long it takes.
+    let answer = origin
+        .call(call().header("darkroom-deadline", "86400"))
+        .await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    let job = answer.json().await["job"].clone();
+    assert!(job["eta_seconds"].as_f64().expect("an estimate") > 1.0);
+    assert_eq!(job["queue_position"], 0);
+    let path = format!("/api/jobs/{}", job["id"].as_str().expect("id"));
+    origin.call(Call::delete(&path)).await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_names_its_job_makes_one_job_however_often_it_is_sent() {
+    let origin = Origin::start(Setup::default()).await;
+    let id = "0199c0de-0000-7000-8000-000000000001";
+    let named = |query: &str| {
+        let mut call = Call::generate(&json!({ "prompt": "a fox" }));
+        query.clone_into(&mut call.query);
+        call
+    };
+    let query = format!("job={id}");
+    let first = origin.call(named(&query)).await.json().await;
+    assert_eq!(first["job"]["id"], id);
+    let again = origin.call(named(&query)).await.json().await;
+    assert_eq!(again, first);
+    let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
+    assert_eq!(jobs["items"].as_array().expect("jobs").len(), 1);
+
+    let answer = origin.call(named("job=mine")).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer.problem("invalid_request").await["errors"][0]["field"],
+        "job"
+    );
+    origin.stop().await;
+}
