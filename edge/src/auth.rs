@@ -10,19 +10,20 @@ use darkroom_shared::scope::Scope;
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::{keys, settings, tokens};
+use crate::{allowance, keys, settings, tokens};
 
 /// On whose behalf the origin is asked: an account, or nobody in particular.
 pub struct Caller {
     account: Cow<'static, str>,
     scopes: Cow<'static, [Scope]>,
+    /// Names the ledger that it is charged to: its key's, or its account's where it has none.
+    pub ledger: Cow<'static, str>,
     /// What this caller is held to, beside what everybody is.
     pub limits: CallerLimits,
 }
 
 /// A caller's own limits, as its key says.
-#[derive(Clone, Copy)]
-#[expect(dead_code, reason = "told by keys, and not yet enforced")]
+#[derive(Clone, Copy, Default)]
 pub struct CallerLimits {
     /// Requests a minute.
     pub rate_per_minute: Option<u32>,
@@ -32,19 +33,28 @@ pub struct CallerLimits {
 
 impl Caller {
     /// Anybody: for what needs no key.
-    pub const ANONYMOUS: Self = Self::unlimited("anonymous", &[]);
+    pub const ANONYMOUS: Self = Self::fixed("anonymous", &[], "");
     /// The owner of the first admin key.
-    const ADMIN: Self = Self::unlimited("admin", Scope::ALL);
+    const ADMIN: Self = Self::fixed("admin", Scope::ALL, "key:admin");
+
+    /// An account by its name, for what the edge asks in its place.
+    pub fn account(name: String) -> Self {
+        Self {
+            account: Cow::Owned(name),
+            ..Self::ANONYMOUS
+        }
+    }
 
     /// The account's name, as it is signed.
     pub fn as_str(&self) -> &str {
         &self.account
     }
 
-    const fn unlimited(account: &'static str, scopes: &'static [Scope]) -> Self {
+    const fn fixed(account: &'static str, scopes: &'static [Scope], ledger: &'static str) -> Self {
         Self {
             account: Cow::Borrowed(account),
             scopes: Cow::Borrowed(scopes),
+            ledger: Cow::Borrowed(ledger),
             limits: CallerLimits {
                 rate_per_minute: None,
                 daily_images: None,
@@ -56,6 +66,7 @@ impl Caller {
 impl From<Key> for Caller {
     fn from(key: Key) -> Self {
         Self {
+            ledger: Cow::Owned(format!("key:{}", key.id)),
             account: Cow::Owned(key.account),
             scopes: Cow::Owned(key.scopes),
             limits: CallerLimits {
@@ -70,16 +81,27 @@ impl From<Verified> for Caller {
     /// A token says nothing of limits.
     fn from(verified: Verified) -> Self {
         Self {
+            ledger: Cow::Owned(format!("account:{}", verified.account)),
             account: Cow::Owned(verified.account),
             scopes: Cow::Owned(verified.scopes),
-            limits: Self::ANONYMOUS.limits,
+            limits: CallerLimits::default(),
         }
     }
 }
 
 /// Finds out who calls, and refuses who has none of the scopes that are `needed`.
+/// Whoever calls too often is refused too: a known caller as such, others by their address.
 pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
-    let caller = identify(call).await?;
+    let identified = identify(call).await;
+    let who = match &identified {
+        Ok(caller) => caller.ledger.to_string(),
+        Err(_) => format!(
+            "from:{}",
+            call.header("cf-connecting-ip").unwrap_or_default()
+        ),
+    };
+    allowance::check_burst(call, who).await?;
+    let caller = identified?;
     if caller.scopes.iter().any(|scope| needed.contains(scope)) {
         return Ok(caller);
     }

@@ -2,6 +2,8 @@
 
 use darkroom_shared::problem::{Code, Problem};
 
+use crate::allowance::LimitHeaders;
+
 /// A handler's result.
 pub type Answer = Result<worker::Response, Failure>;
 
@@ -10,6 +12,8 @@ pub type Answer = Result<worker::Response, Failure>;
 pub enum Failure {
     /// Told to the caller as it is.
     Problem(Box<Problem>),
+    /// The same of a key whose allowance is used up, with what is left of it.
+    Limited(Box<(Problem, LimitHeaders)>),
     /// The runtime refused something that it should not. The caller hears only that it happened.
     Runtime(worker::Error),
 }

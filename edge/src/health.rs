@@ -50,7 +50,7 @@ fn not_ready(call: &Call, edge: &str, origin: &str) -> Answer {
         format!("the edge is {edge}; the origin is {origin}"),
     );
     problem.request_id = Some(call.request_id.clone());
-    let retry_after = problem.retry_after.unwrap_or_default();
+    let retry_after = problem.retry_after_seconds().unwrap_or_default();
     let mut body: Value = serde_json::from_str(&problem.to_json()).unwrap_or_default();
     if let Some(members) = body.as_object_mut() {
         members.insert("edge".to_owned(), edge.into());

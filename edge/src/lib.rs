@@ -2,15 +2,16 @@
 //!
 //! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
 //! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
-//! [`tokens`]), and is answered: generate calls are checked by what the origin offers
-//! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
-//! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
+//! [`tokens`]), is charged for it ([`allowance`]), and is answered: generate calls are checked by
+//! what the origin offers ([`models`]) and given a seed ([`generate`]), other API calls are passed
+//! on as they are ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
 //! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
 //! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
 //! all that comes back to the caller goes through [`respond`].
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 
+mod allowance;
 mod auth;
 mod body;
 mod call;
@@ -19,6 +20,7 @@ mod generate;
 mod health;
 mod keys;
 mod models;
+mod objects;
 mod origin;
 mod passing;
 mod pictures;

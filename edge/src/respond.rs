@@ -17,6 +17,12 @@ pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
     let response = match answer {
         Ok(response) => response,
         Err(Failure::Problem(problem)) => self::problem(*problem, request_id)?,
+        Err(Failure::Limited(limited)) => {
+            let (problem, left) = *limited;
+            let response = self::problem(problem, request_id)?;
+            left.write(response.headers())?;
+            response
+        }
         Err(Failure::Runtime(error)) => {
             console_error!("{}: {error}", request_id);
             let problem = Problem::new(Code::Internal, "the edge failed; this was logged");
@@ -35,7 +41,7 @@ pub fn problem(mut problem: Problem, request_id: &str) -> worker::Result<Respons
     let headers = Headers::new();
     headers.set("content-type", problem::CONTENT_TYPE)?;
     headers.set("cache-control", "no-store")?;
-    if let Some(seconds) = problem.retry_after {
+    if let Some(seconds) = problem.retry_after_seconds() {
         headers.set("retry-after", &seconds.to_string())?;
     }
     if problem.code == Code::Unauthorized {

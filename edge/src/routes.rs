@@ -7,7 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{auth, generate, health, keys, passing, pictures, respond};
+use crate::{allowance, auth, generate, health, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -135,6 +135,10 @@ pub async fn dispatch(call: Call) -> Answer {
 }
 
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
+    // Calls that make images are charged when it is known how many.
+    if !matches!(action, Keyed::Generate) {
+        allowance::requests(&call, caller).await?;
+    }
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
         Keyed::Pass => passing::pass(&call, caller).await,

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use darkroom_shared::allowance::Allowance;
 use darkroom_shared::jwt::Expected;
 use darkroom_shared::problem::Code;
 use darkroom_shared::signature::Secret;
 use worker::{Env, console_error};
 
+use crate::auth::CallerLimits;
 use crate::failure::Failure;
 
 const ORIGIN_URL: &str = "ORIGIN_URL";
@@ -16,6 +18,14 @@ const ORIGIN_TIMEOUT_SECONDS: &str = "ORIGIN_TIMEOUT_SECONDS";
 const ADMIN_KEY_SHA256: &str = "ADMIN_KEY_SHA256";
 /// The KV namespace of the API keys.
 pub const KEYS: &str = "KEYS";
+
+/// The Durable Objects of the keys' allowances.
+pub const KEY_ALLOWANCES: &str = "KEY_ALLOWANCES";
+/// The platform's rate limiter.
+pub const BURST: &str = "BURST";
+
+const RATE_PER_MINUTE: &str = "RATE_PER_MINUTE";
+const DAILY_IMAGES: &str = "DAILY_IMAGES";
 
 const JWT_JWKS_URL: &str = "JWT_JWKS_URL";
 const JWT_ISSUER: &str = "JWT_ISSUER";
@@ -97,6 +107,22 @@ pub fn issuer(env: &Env) -> Result<Option<Issuer>, Failure> {
             audience: audience.1,
         },
     }))
+}
+
+/// What a caller is held to: its own limits, and everybody's where it has none.
+pub fn allowance(env: &Env, own: &CallerLimits) -> Result<Allowance, Failure> {
+    let limit = |own: Option<u32>, name| own.map_or_else(|| whole(env, name), Ok);
+    Ok(Allowance::new(
+        limit(own.rate_per_minute, RATE_PER_MINUTE)?,
+        limit(own.daily_images, DAILY_IMAGES)?,
+    ))
+}
+
+fn whole(env: &Env, name: &str) -> Result<u32, Failure> {
+    let value = text(env, name)?.parse().ok();
+    value
+        .filter(|value| *value > 0)
+        .ok_or_else(|| wrong(name, "must be a whole number above 0"))
 }
 
 /// Of the live secrets the first signs; the others are there for the origin to take.

@@ -28,17 +28,18 @@ export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
 /**
  * The edge and its origin for the tests of one file, started before and stopped after them.
- * `bindings` override those of a well-configured edge; one that is `undefined` is left out.
+ * `bindings` override those of a well-configured edge; one that is `undefined` is left out. All
+ * else are miniflare's options.
  */
-export function useEdge({ bindings = {}, originIsDown = false, kvNamespaces = ["KEYS"] } = {}) {
+export function useEdge({ bindings = {}, originIsDown = false, ...options } = {}) {
   const edge = new Edge();
-  before(() => edge.start(bindings, originIsDown, kvNamespaces), LIMIT);
+  before(() => edge.start(bindings, originIsDown, options), LIMIT);
   after(() => edge.stop(), LIMIT);
   return edge;
 }
 
 class Edge {
-  async start(bindings, originIsDown, kvNamespaces) {
+  async start(bindings, originIsDown, options) {
     assert.ok(existsSync(new URL("index.js", build)), "run `scripts/edge-build` first");
     this.origin = new ScriptedOrigin(ORIGIN_SECRET);
     const originUrl = await this.origin.start();
@@ -48,17 +49,32 @@ class Edge {
       ORIGIN_SECRETS: `${ORIGIN_SECRET.id}:${ORIGIN_SECRET.secret},old:${"0".repeat(32)}`,
       ORIGIN_TIMEOUT_SECONDS: "15",
       ADMIN_KEY_SHA256: sha256(API_KEY),
+      RATE_PER_MINUTE: "1000",
+      DAILY_IMAGES: "1000",
       ...bindings,
     };
-    const { miniflare, log } = startWorkerd({
+    this.options = {
       scriptPath: fileURLToPath(new URL("index.js", build)),
       modulesRoot: fileURLToPath(build),
-      kvNamespaces,
+      kvNamespaces: ["KEYS"],
+      durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } },
+      ...options,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
-    });
+    };
+    await this.#startWorkerd();
+  }
+
+  async #startWorkerd() {
+    const { miniflare, log } = startWorkerd(this.options);
     this.miniflare = miniflare;
     this.log = log;
     this.url = (await miniflare.ready).origin;
+  }
+
+  /** Ends workerd and starts it again: what is left is what was stored. */
+  async restart() {
+    await this.miniflare.dispose();
+    await this.#startWorkerd();
   }
 
   async stop() {

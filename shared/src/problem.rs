@@ -81,17 +81,6 @@ codes! {
     Internal = "internal_error", 500, "Something went wrong on our side";
 }
 
-impl Code {
-    /// Seconds after which the same request may do better, where nobody knows more.
-    const fn retry_after(self) -> Option<u32> {
-        match self {
-            Self::QueueFull | Self::StorageUnavailable => Some(10),
-            Self::OriginUnreachable | Self::Unavailable | Self::OriginTimeout => Some(5),
-            _ => None,
-        }
-    }
-}
-
 /// One field that is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
@@ -118,7 +107,7 @@ pub struct Problem {
     /// The offending fields, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// Seconds after which the same request may do better: what `Retry-After` says.
+    /// Seconds after which the same request may do better, where more is known than its code says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
     /// In about how many seconds the pictures would have been done, where that was the reason.
@@ -143,7 +132,7 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
-            retry_after: code.retry_after(),
+            retry_after: None,
             eta_seconds: None,
             request_id: None,
             job: None,
@@ -162,6 +151,16 @@ impl Problem {
             errors,
             ..Self::new(code, detail)
         }
+    }
+
+    /// Seconds after which the same request may do better, for `Retry-After`.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        self.retry_after.or(match self.code {
+            Code::QueueFull | Code::StorageUnavailable => Some(10),
+            Code::OriginUnreachable | Code::Unavailable | Code::OriginTimeout => Some(5),
+            _ => None,
+        })
     }
 
     /// The document's bytes.

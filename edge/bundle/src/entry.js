@@ -30,6 +30,21 @@ function reviveAfterTrap() {
 // A trap inside an awaited future surfaces here and not in the call that started it.
 addEventListener("error", (event) => noteTrap(event.error));
 
+// Calls into the Rust code, until it answers or its instance traps.
+async function untilTrap(work) {
+  const { promise: trap, reject: giveUp } = Promise.withResolvers();
+  try {
+    reviveAfterTrap();
+    waiting.add(giveUp);
+    return await Promise.race([work(), trap]);
+  } catch (error) {
+    noteTrap(error);
+    throw error;
+  } finally {
+    waiting.delete(giveUp);
+  }
+}
+
 // The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
 function brokenAnswer(id) {
   const problem = {
@@ -53,18 +68,46 @@ function brokenAnswer(id) {
 
 export default {
   async fetch(request, env, context) {
-    const { promise: trap, reject: giveUp } = Promise.withResolvers();
     try {
-      reviveAfterTrap();
-      waiting.add(giveUp);
-      return await Promise.race([edge.fetch(request, env, context), trap]);
+      return await untilTrap(() => edge.fetch(request, env, context));
     } catch (error) {
-      noteTrap(error);
       const id = crypto.randomUUID();
       console.error(`${id}: the edge threw:`, error);
       return brokenAnswer(id);
-    } finally {
-      waiting.delete(giveUp);
     }
   },
 };
+
+// A Durable Object, whose Rust half is made anew with the instance. What it throws is for the
+// handler that asked it.
+class RustObject {
+  #make;
+  #half;
+  #instance;
+
+  constructor(Half, objectState, env) {
+    this.#make = () => new Half(objectState, env);
+  }
+
+  fetch(request) {
+    return untilTrap(() => this.#rust().fetch(request));
+  }
+
+  alarm() {
+    return untilTrap(() => this.#rust().alarm());
+  }
+
+  #rust() {
+    if (this.#instance !== state.instanceId) {
+      this.#half = this.#make();
+      this.#instance = state.instanceId;
+    }
+    return this.#half;
+  }
+}
+
+export class KeyAllowance extends RustObject {
+  constructor(objectState, env) {
+    super(edge.KeyAllowance, objectState, env);
+  }
+}

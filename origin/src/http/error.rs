@@ -82,15 +82,11 @@ impl From<StorageError> for ApiError {
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
         match error {
-            AcceptError::QueueFull { seconds } => {
-                let problem = Problem::new(Code::QueueFull, "too many jobs are waiting; try again");
-                let seconds = seconds.map(|seconds| (seconds.ceil() as u32).max(1));
-                Problem {
-                    retry_after: seconds.or(problem.retry_after),
-                    ..problem
-                }
-                .into()
+            AcceptError::QueueFull { seconds } => Problem {
+                retry_after: seconds.map(|seconds| (seconds.ceil() as u32).max(1)),
+                ..Problem::new(Code::QueueFull, "too many jobs are waiting; try again")
             }
+            .into(),
             AcceptError::DeadlineMissed { deadline, estimate } => {
                 deadline::missed(deadline, estimate).into()
             }
@@ -134,7 +130,7 @@ pub(super) fn finish(response: Response, request_id: &str) -> Response {
     let headers = &mut parts.headers;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = problem.retry_after {
+    if let Some(seconds) = problem.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     headers.remove(header::CONTENT_LENGTH);

@@ -1,0 +1,126 @@
+//! The Durable Object of one key: keeps its [`Ledger`], and asks the origin what became of jobs
+//! that nobody waited for.
+
+use std::time::Duration;
+
+use darkroom_shared::allowance::Allowance;
+use darkroom_shared::job::Status;
+use darkroom_shared::timestamp::UnixMillis;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+
+use super::ledger::{Ledger, OpenJob};
+use super::message::{Balance, Message, NewJob};
+use crate::auth::Caller;
+use crate::call::now;
+use crate::origin::{self, Ask};
+use crate::{random, settings};
+
+/// How long after images were taken it is asked what became of their job.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a job may be unknown to the origin: it may still be on its way there.
+const ON_ITS_WAY_MILLIS: UnixMillis = 180_000;
+/// Jobs asked after at once.
+const MOST: u32 = 20;
+
+/// Of a job, all that counts here.
+#[derive(Deserialize)]
+struct Stands {
+    status: Status,
+}
+
+/// One key's allowance.
+#[durable_object(alarm)]
+pub struct KeyAllowance {
+    state: State,
+    env: Env,
+}
+
+impl DurableObject for KeyAllowance {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let answer = match request.json().await? {
+            Message::Take { allowance, job } => Some(self.take(&allowance, job).await?),
+            Message::Ended { job, made } => {
+                Ledger::open(&self.state)?.end(&job, made)?;
+                None
+            }
+        };
+        Response::from_json(&answer)
+    }
+
+    /// Asks after jobs of whose end nobody has told, for as long as there are any.
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.settle().await?;
+        if !Ledger::open(&self.state)?.open_jobs(1)?.is_empty() {
+            self.state.storage().set_alarm(PATIENCE).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl KeyAllowance {
+    async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
+        let ledger = Ledger::open(&self.state)?;
+        let mut taken = ledger.take_request(allowance, now())?;
+        if let (Ok(()), Some(job)) = (taken, job) {
+            taken = ledger.take_images(allowance, &job, now())?;
+            if taken.is_err() {
+                // Some may be due back, of jobs that failed where nobody looked.
+                self.settle().await?;
+                taken = ledger.take_images(allowance, &job, now())?;
+            }
+            let storage = self.state.storage();
+            if taken.is_ok() && storage.get_alarm().await?.is_none() {
+                storage.set_alarm(PATIENCE).await?;
+            }
+        }
+        ledger.balance(allowance, taken.err(), now())
+    }
+
+    /// Ends those of the open jobs that the origin says have ended.
+    async fn settle(&self) -> worker::Result<()> {
+        let ledger = Ledger::open(&self.state)?;
+        let jobs = ledger.open_jobs(MOST)?;
+        let ends = join_all(jobs.iter().map(|job| self.made(job))).await;
+        for (job, made) in jobs.iter().zip(ends) {
+            if let Some(made) = made {
+                ledger.end(&job.id, made)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a job has made its images; none while that is open or cannot be told.
+    async fn made(&self, job: &OpenJob) -> Option<bool> {
+        let caller = Caller::account(job.account.clone());
+        let request_id = random::request_id().to_string();
+        let origin = settings::origin(&self.env).ok()?;
+        let ask = Ask {
+            method: "GET",
+            path: &format!("/api/jobs/{}", job.id),
+            query: "",
+            caller: &caller,
+            request_id: &request_id,
+            headers: Vec::new(),
+            body: Vec::new(),
+            limit: origin.timeout,
+        };
+        // What went wrong is in the log by then; it is asked again.
+        let answer = origin::ask(&origin, ask).await.ok()?;
+        match answer.status {
+            200 => {
+                let job = serde_json::from_slice::<Stands>(&answer.bytes.to_vec());
+                let job = job.inspect_err(|error| console_error!("{request_id}: no job: {error}"));
+                let Stands { status } = job.ok()?;
+                status.is_final().then_some(status == Status::Succeeded)
+            }
+            404 if now() - job.since > ON_ITS_WAY_MILLIS => Some(false),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Asking Durable Objects of this Worker: JSON there, JSON back, with an end to every wait.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use darkroom_shared::problem::Code;
+use futures_util::future::{Either, select};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::{Delay, Env, Method, Request, RequestInit, Stub, console_error};
+
+use crate::failure::Failure;
+use crate::settings;
+
+/// The object of this name.
+pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
+    let namespace = env
+        .durable_object(binding)
+        .map_err(|_| settings::wrong(binding, "is not bound to a Durable Object"))?;
+    Ok(namespace.get_by_name(name)?)
+}
+
+/// Says something to an object, and waits for what it answers. One that is reset on the way never
+/// would: `limit` ends that.
+pub async fn ask<T: DeserializeOwned>(
+    object: &Stub,
+    message: &impl Serialize,
+    limit: Duration,
+) -> Result<T, Failure> {
+    let answer = pin!(send(object, message));
+    match select(answer, Delay::from(limit)).await {
+        Either::Left((Ok(answer), _)) => Ok(answer),
+        Either::Left((Err(error), _)) => {
+            console_error!("a Durable Object failed: {error}");
+            Err(unavailable())
+        }
+        Either::Right(_) => {
+            console_error!("a Durable Object took too long");
+            Err(unavailable())
+        }
+    }
+}
+
+async fn send<T: DeserializeOwned>(object: &Stub, message: &impl Serialize) -> worker::Result<T> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_body(Some(serde_json::to_string(message)?.into()));
+    // The name is the object's: of the address nothing is used.
+    let request = Request::new_with_init("https://object/", &init)?;
+    object.fetch_with_request(request).await?.json().await
+}
+
+fn unavailable() -> Failure {
+    Failure::new(Code::Unavailable, "the edge's books cannot be reached now")
+}

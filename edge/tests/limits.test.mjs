@@ -1,0 +1,197 @@
+// What a key may use up: requests a minute, images a day, and bursts of calls.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { json, refuse } from "./origin.mjs";
+
+const edge = useEdge();
+
+/** An origin that keeps the jobs that it is handed, and ends each as the test says. */
+class Jobs {
+  /** By id: `queued`, or what became of it. */
+  status = new Map();
+  /** What a new job is answered with. */
+  next = "succeeded";
+
+  answer = (request, response) => {
+    const url = new URL(request.url, "http://origin");
+    if (request.method === "POST") {
+      const id = url.searchParams.get("job");
+      if (this.next === "refused") return refuse(request, response, 429, "queue_full");
+      this.status.set(id, this.next);
+      if (this.next === "failed") return refuse(request, response, 500, "generation_failed");
+      return json(response, this.next === "queued" ? 202 : 200, { job: { id } });
+    }
+    const id = url.pathname.split("/").at(-1);
+    const status = this.status.get(id);
+    return status ? json(response, 200, { id, status }) : refuse(request, response, 404, "not_found");
+  };
+}
+
+function useJobs() {
+  const jobs = new Jobs();
+  edge.origin.answer = jobs.answer;
+  edge.origin.requests.splice(0);
+  return jobs;
+}
+
+/** What the headers say is left: `{requests, images}`, each `{r, t}`. */
+function left(response) {
+  const items = response.headers.get("ratelimit").split(", ");
+  const parsed = items.map((item) => /^"(\w+)";r=(\d+);t=(\d+)$/.exec(item));
+  return Object.fromEntries(parsed.map(([, name, r, t]) => [name, { r: Number(r), t: Number(t) }]));
+}
+
+const generate = (key, body = {}, headers = {}) =>
+  edge.generate({ prompt: "p", ...body }, { key, headers });
+
+describe("images a day", () => {
+  test("are exact, however many calls come at once", LIMIT, async () => {
+    useJobs();
+    const { key } = await edge.newKey({ daily_images: 7 });
+    const answers = await Promise.all(Array.from({ length: 25 }, () => generate(key)));
+    const statuses = answers.map(({ status }) => status);
+    assert.equal(statuses.filter((status) => status === 200).length, 7);
+    assert.equal(statuses.filter((status) => status === 429).length, 18);
+    const made = edge.origin.requests.splice(0).filter(({ method }) => method === "POST");
+    assert.equal(made.length, 7);
+    const refused = answers.find(({ status }) => status === 429);
+    const seconds = Number(refused.headers.get("retry-after"));
+    assert.ok(seconds > 0 && seconds <= 86_400);
+    assert.equal(left(refused).images.r, 0);
+    assert.equal(left(refused).images.t, seconds);
+    const document = await problem(refused, 429, "quota_exceeded");
+    assert.equal(document.retry_after, seconds);
+  });
+
+  test("count every image of a call, all or none", LIMIT, async () => {
+    useJobs();
+    const { key } = await edge.newKey({ daily_images: 5, rate_per_minute: 100 });
+    const first = await generate(key, { n: 3 });
+    const policy = '"requests";q=100;w=60, "images";q=5;w=86400';
+    assert.equal(first.headers.get("ratelimit-policy"), policy);
+    assert.equal(left(first).images.r, 2);
+    assert.equal(left(first).requests.r, 99);
+    assert.equal((await generate(key, { n: 3 })).status, 429);
+    assert.equal(left(await generate(key, { n: 2 })).images.r, 0);
+  });
+
+  test("are given back at once when the job is refused or fails", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key } = await edge.newKey({ daily_images: 1 });
+    for (const next of ["refused", "failed", "refused"]) {
+      jobs.next = next;
+      assert.equal((await generate(key)).status, next === "refused" ? 429 : 500);
+    }
+    jobs.next = "succeeded";
+    assert.equal((await generate(key)).status, 200);
+    await problem(await generate(key), 429, "quota_exceeded");
+  });
+
+  test("are given back of a job that ends where nobody waits", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key, account } = await edge.newKey({ daily_images: 1 });
+    jobs.next = "queued";
+    for (const end of ["failed", "canceled"]) {
+      assert.equal((await generate(key)).status, 202);
+      // Before, it was asked what became of the job whose image is due back.
+      const id = edge.origin.requests.splice(0).at(-1).url.split("=")[1];
+      await problem(await generate(key), 429, "quota_exceeded");
+      const asked = edge.origin.takeOne();
+      assert.equal(asked.url, `/api/jobs/${id}`);
+      assert.equal(asked.headers["darkroom-caller"], account);
+      jobs.status.set(id, end);
+    }
+    jobs.next = "succeeded";
+    assert.equal((await generate(key)).status, 200);
+    edge.origin.requests.splice(0);
+    // One that succeeded stays taken, and is not asked for again.
+    await problem(await generate(key), 429, "quota_exceeded");
+  });
+
+  test("are those of a key, not of its account, and outlive its rotation", LIMIT, async () => {
+    useJobs();
+    const one = await edge.newKey({ account: "shared", daily_images: 1 });
+    const other = await edge.newKey({ account: "shared", daily_images: 1 });
+    assert.equal((await generate(one.key)).status, 200);
+    assert.equal((await generate(other.key)).status, 200);
+    const rotated = await (await edge.post(`/api/keys/${one.id}/rotate`)).json();
+    await problem(await generate(rotated.key), 429, "quota_exceeded");
+  });
+
+  test("are not taken by what is refused before", LIMIT, async () => {
+    useJobs();
+    const { key } = await edge.newKey({ daily_images: 1 });
+    await problem(await generate(key, { steps: 0 }), 422, "invalid_request");
+    const headers = { "darkroom-deadline": "tomorrow" };
+    const document = await problem(await generate(key, {}, headers), 422, "invalid_request");
+    assert.equal(document.errors[0].field, "Darkroom-Deadline");
+    assert.equal((await generate(key)).status, 200);
+  });
+});
+
+describe("an edge that is started anew", () => {
+  const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
+  const lasting = useEdge({ kvPersist: folder, durableObjectsPersist: folder });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("still knows what was used", LIMIT, async () => {
+    lasting.origin.answer = new Jobs().answer;
+    const { key } = await lasting.newKey({ daily_images: 3 });
+    const generate = () => lasting.generate({ prompt: "p", n: 2 }, { key });
+    assert.equal(left(await generate()).images.r, 1);
+    await lasting.restart();
+    const refused = await generate();
+    assert.equal(left(refused).images.r, 1);
+    await problem(refused, 429, "quota_exceeded");
+  });
+});
+
+describe("requests a minute", () => {
+  test("are counted over all calls of a key that has a rate of its own", LIMIT, async () => {
+    useJobs();
+    const { key } = await edge.newKey({ rate_per_minute: 3 });
+    const calls = [() => edge.fetch("/api/jobs", { key }), () => generate(key)];
+    // The minute may turn in between: then there is a fourth, but never a sixth.
+    const answers = [];
+    while (answers.at(-1)?.status !== 429) {
+      answers.push(await calls[answers.length % 2]());
+      assert.ok(answers.length <= 7);
+    }
+    assert.ok(answers.length >= 4);
+    const refused = answers.at(-1);
+    assert.equal(left(refused).requests.r, 0);
+    const seconds = Number(refused.headers.get("retry-after"));
+    assert.ok(seconds >= 1 && seconds <= 60);
+    await problem(refused, 429, "rate_limited");
+  });
+});
+
+test("a deadline is passed on", LIMIT, async () => {
+  useJobs();
+  await generate(undefined, {}, { "darkroom-deadline": " 30 " });
+  assert.equal(edge.origin.requests.splice(0).at(-1).headers["darkroom-deadline"], "30");
+});
+
+describe("a shield", () => {
+  const shielded = useEdge({ ratelimits: { BURST: { simple: { limit: 5, period: 60 } } } });
+
+  test("stops a flood, of each key by itself, and of what knows no key", LIMIT, async () => {
+    const flood = (key) => Promise.all(Array.from({ length: 12 }, () => shielded.fetch("/api/jobs", { key })));
+    const { key } = await shielded.newKey();
+    for (const [sent, status] of [[key, 200], [`dk_${"x".repeat(43)}`, 401]]) {
+      const answers = await flood(sent);
+      const counts = (wanted) => answers.filter((answer) => answer.status === wanted).length;
+      // The counter's own minute may turn in between.
+      assert.ok(counts(status) >= 5 && counts(429) >= 2, `${counts(status)} ${counts(429)}`);
+      assert.equal(counts(status) + counts(429), 12);
+      const refused = answers.find((answer) => answer.status === 429);
+      assert.equal(refused.headers.get("retry-after"), "10");
+      await problem(refused, 429, "rate_limited");
+    }
+    assert.equal((await shielded.fetch("/healthz", { key: null })).status, 200);
+  });
+});
