@@ -41,7 +41,7 @@ fn a_picture_steers_a_run_as_far_as_its_scale_says() {
         let with = picture(&PIPELINE, &steered(vec![control(name)]));
         assert_ne!(with, without, "{name}");
         let other = Control {
-            image: waves(64, 64).canny(100, 200),
+            image: waves(64, 64).canny(100, 200).expect("edges"),
             ..control(name)
         };
         assert_ne!(picture(&PIPELINE, &steered(vec![other])), with, "{name}");
