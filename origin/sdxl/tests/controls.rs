@@ -2,15 +2,11 @@
 
 mod support;
 
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use darkroom_sdxl::{
-    Control, ControlModel, LoadError, LoadOptions, Pipeline, Run, RunError, StepDone,
-};
-use support::{copy_folder, fixtures, on_cpu, picture, pictures, tiny, tiny_run, waves};
+use darkroom_sdxl::{Control, ControlModel, LoadOptions, Pipeline, Run, RunError, StepDone};
+use support::{fixtures, on_cpu, picture, pictures, tiny, tiny_run, waves};
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(tiny);
 
@@ -101,20 +97,6 @@ fn a_steered_run_goes_on_from_a_saved_state_to_the_same_bytes() {
 }
 
 #[test]
-fn a_controlnet_may_come_as_one_file_without_a_configuration() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("edges.safetensors");
-    let weights = "controlnet/diffusion_pytorch_model.safetensors";
-    fs::copy(fixtures().join(weights), &file).expect("copied");
-    let alone = Arc::new(PIPELINE.load_control(&file).expect("a control"));
-    let alone = Control::new(alone, waves(64, 64));
-    assert_eq!(
-        picture(&PIPELINE, &steered(vec![alone])),
-        picture(&PIPELINE, &steered(vec![control("controlnet")]))
-    );
-}
-
-#[test]
 fn what_cannot_steer_is_refused_by_name() {
     let refused = |control: Control| {
         let error = pictures(&PIPELINE, &steered(vec![control]));
@@ -155,65 +137,6 @@ fn what_cannot_steer_is_refused_by_name() {
     assert!(odd.contains("width: must be a multiple of 16"), "{odd}");
 }
 
-/// A copy of a control with some of its configuration replaced.
-fn changed(name: &str, from: &str, to: &str) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().expect("a folder");
-    copy_folder(&fixtures().join(name), copy.path());
-    let path = copy.path().join("config.json");
-    let config = fs::read_to_string(&path).expect("a configuration");
-    assert!(config.contains(from), "{config}");
-    fs::write(path, config.replace(from, to)).expect("written");
-    copy
-}
-
-fn refusal(path: &Path) -> LoadError {
-    PIPELINE.load_control(path).expect_err("refused")
-}
-
-#[test]
-fn a_control_for_another_model_says_what_differs() {
-    let width = "\"cross_attention_dim\": ";
-    let copy = changed("controlnet", width, "\"cross_attention_dim\": 1");
-    let error = refusal(copy.path());
-    assert!(matches!(error, LoadError::OtherModel { .. }), "{error}");
-    let text = error.to_string();
-    assert!(text.contains("cross_attention_dim"), "{text}");
-    let copy = changed("t2i_adapter", "\"channels\": [", "\"channels\": [16, ");
-    let text = refusal(copy.path()).to_string();
-    assert!(text.contains("channels [16, "), "{text}");
-    // A refiner has levels of other widths.
-    let refiner = fixtures().join("refiner/unet");
-    let text = refusal(&refiner).to_string();
-    assert!(text.contains("_class_name UNet2DConditionModel"), "{text}");
-}
-
-#[test]
-fn a_control_that_is_not_whole_names_its_tensor() {
-    let copy = changed(
-        "t2i_adapter",
-        "\"num_res_blocks\": 2",
-        "\"num_res_blocks\": 3",
-    );
-    let text = refusal(copy.path()).to_string();
-    assert!(
-        text.contains("adapter.body.0.resnets.2.block1.weight"),
-        "{text}"
-    );
-    let copy = changed(
-        "t2i_adapter",
-        "\"num_res_blocks\": 2",
-        "\"num_res_blocks\": 1",
-    );
-    let error = refusal(copy.path());
-    assert!(matches!(error, LoadError::ExtraTensors { .. }), "{error}");
-    let copy = changed("t2i_adapter", "full_adapter_xl", "light_adapter");
-    let text = refusal(copy.path()).to_string();
-    assert!(text.contains("adapter_type light_adapter"), "{text}");
-    let nothing = PathBuf::from("no/such/file.safetensors");
-    let text = refusal(&nothing).to_string();
-    assert!(text.contains("no/such/file.safetensors"), "{text}");
-}
-
 #[test]
 fn taesd_previews_have_the_pictures_size() {
     let taesd = fixtures().join("taesd");
@@ -235,18 +158,4 @@ fn taesd_previews_have_the_pictures_size() {
         assert_eq!((preview.width, preview.height), (64, 64));
     }
     assert_ne!(previews[0], previews[3]);
-}
-
-#[test]
-fn a_taesd_for_another_model_says_what_differs() {
-    let copy = changed("taesd", "\"latent_channels\": 4", "\"latent_channels\": 16");
-    let options = LoadOptions {
-        taesd: Some(copy.path()),
-        ..on_cpu()
-    };
-    let error = Pipeline::load(&fixtures().join("pipeline"), options).expect_err("refused");
-    assert!(
-        error.to_string().contains("16 channels of latents"),
-        "{error}"
-    );
 }

@@ -49,11 +49,10 @@ impl Pipeline {
         }
     }
 
-    /// Shows every control its picture; `latents` is their `[height, width]`.
+    /// Shows every control its picture.
     pub(super) fn controls<'a>(
         &self,
         run: &'a Run,
-        latents: [usize; 2],
         evaluations: Evaluations,
     ) -> Result<Controls<'a>, RunError> {
         let mut controls = Controls {
@@ -89,7 +88,6 @@ impl Pipeline {
                         _ => picture,
                     };
                     let features = network.forward(picture.cast(network.dtype()));
-                    self.check_features(&features, latents)?;
                     let scaled = features.into_iter().map(|x| x.mul_scalar(control.scale));
                     controls.adapters.push(Adapter {
                         features: scaled.collect(),
@@ -116,20 +114,6 @@ impl Pipeline {
             let message =
                 format!("must be between 0 and 1 and below the end, not {start} to {end}");
             return Err(invalid("control_start", message));
-        }
-        Ok(())
-    }
-
-    fn check_features(&self, features: &[Tensor<4>], latents: [usize; 2]) -> Result<(), RunError> {
-        let sizes = self.unet.config().encoder.feature_sizes(latents);
-        for (feature, [height, width]) in features.iter().zip(sizes) {
-            let [_, _, rows, columns] = feature.dims();
-            if [rows, columns] != [height, width] {
-                let message = format!(
-                    "makes {columns}×{rows} of a picture where the model has {width}×{height}"
-                );
-                return Err(invalid("control", message));
-            }
         }
         Ok(())
     }

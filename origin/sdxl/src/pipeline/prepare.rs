@@ -60,7 +60,7 @@ impl Pipeline {
         for (lora, weight) in &run.loras {
             unet.add(lora.unet(), *weight);
         }
-        let controls = self.controls(run, size, evaluations)?;
+        let controls = self.controls(run, evaluations)?;
         let (positive, negative) = self.conditions(run, prompts)?;
         let guided = Guided::new(
             self.unet.adapted(&unet)?,
