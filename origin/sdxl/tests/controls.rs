@@ -5,7 +5,9 @@ mod support;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use darkroom_sdxl::{Control, ControlModel, LoadOptions, Pipeline, Run, RunError, StepDone};
+use darkroom_sdxl::{
+    Control, ControlModel, LoadOptions, Pipeline, Precision, Run, RunError, StepDone,
+};
 use support::{fixtures, on_cpu, picture, pictures, tiny, tiny_run, waves};
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(tiny);
@@ -135,6 +137,23 @@ fn what_cannot_steer_is_refused_by_name() {
     };
     let odd = pictures(&PIPELINE, &odd).expect_err("refused").to_string();
     assert!(odd.contains("width: must be a multiple of 16"), "{odd}");
+}
+
+#[test]
+fn a_control_in_another_type_of_number_is_refused() {
+    let options = LoadOptions {
+        precision: Precision::F16,
+        ..on_cpu()
+    };
+    let halves = Pipeline::load(&fixtures().join("pipeline"), options).expect("a model");
+    for name in ["controlnet", "t2i_adapter"] {
+        let model = halves.load_control(&fixtures().join(name));
+        let model = Arc::new(model.expect("a control"));
+        let run = steered(vec![Control::new(model, waves(64, 64))]);
+        let refused = pictures(&PIPELINE, &run).expect_err("refused").to_string();
+        assert!(refused.contains("control: was loaded in F16"), "{refused}");
+        assert!(refused.contains("load it with this model"), "{refused}");
+    }
 }
 
 #[test]

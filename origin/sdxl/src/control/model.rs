@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::{DType, Device};
 use serde::Deserialize;
 
 use super::controlnet::ControlNetModel;
@@ -93,6 +94,14 @@ impl ControlModel {
 
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// In which type of number it computes, and where.
+    pub(crate) fn place(&self) -> (DType, &Device) {
+        match &self.kind {
+            Kind::ControlNet(part) => (part.dtype(), part.device()),
+            Kind::T2iAdapter(part) => (part.dtype(), part.device()),
+        }
     }
 
     /// What of its configuration differs from a model's where they must agree.

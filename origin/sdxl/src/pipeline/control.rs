@@ -106,6 +106,17 @@ impl Pipeline {
             let message = format!("was loaded for another model: it has {difference}");
             return Err(invalid("control", message));
         }
+        let (ours, theirs) = (
+            control.model.place(),
+            (self.unet.dtype(), self.unet.device()),
+        );
+        if ours != theirs {
+            let message = format!(
+                "was loaded in {:?} on {:?}, the model in {:?} on {:?}: load it with this model",
+                ours.0, ours.1, theirs.0, theirs.1
+            );
+            return Err(invalid("control", message));
+        }
         if !control.scale.is_finite() {
             return Err(invalid("control_scale", "must be a number"));
         }
