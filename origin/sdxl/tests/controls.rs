@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use darkroom_sdxl::{
-    Control, ControlModel, LoadOptions, Pipeline, Precision, Run, RunError, StepDone,
+    Control, ControlModel, LoadOptions, Mask, Pipeline, Precision, Run, RunError, Start, StepDone,
 };
 use support::{fixtures, on_cpu, picture, pictures, tiny, tiny_run, waves};
 
@@ -67,6 +67,71 @@ fn a_picture_counts_only_between_its_start_and_its_end() {
     assert_eq!(between(0.1, 0.4), without);
     assert_ne!(between(0.0, 0.5), without);
     assert_ne!(between(0.0, 0.5), between(0.5, 1.0));
+}
+
+#[test]
+fn an_adapter_counts_for_as_many_evaluations_as_its_share_of_the_steps_says() {
+    let adapted = |scheduler: &str, end| Run {
+        scheduler: scheduler.to_owned(),
+        ..steered(vec![Control {
+            end,
+            ..control("t2i_adapter")
+        }])
+    };
+    let without = picture(&PIPELINE, &plain());
+    let euler = &plain().scheduler;
+    assert_eq!(picture(&PIPELINE, &adapted(euler, 0.0)), without);
+    assert_eq!(picture(&PIPELINE, &adapted(euler, 0.24)), without);
+    assert_ne!(picture(&PIPELINE, &adapted(euler, 0.25)), without);
+    // Four of Heun's seven: what was not steered goes on to the same bytes from there, and not
+    // from one before.
+    let run = adapted("heun", 1.0);
+    let mut states = Vec::new();
+    let whole = PIPELINE.run(&run, &mut |done| {
+        states.push(done.state().expect("a state"));
+        ControlFlow::Continue(())
+    });
+    let whole = whole.expect("a picture");
+    let unsteered = Run {
+        controls: Vec::new(),
+        ..run
+    };
+    let go_on = &mut |_: &StepDone<'_>| ControlFlow::Continue(());
+    let mut rest = |done: usize| {
+        let rest = PIPELINE.resume(&unsteered, &states[done - 1], go_on);
+        rest.expect("a picture")
+    };
+    assert_eq!(rest(4), whole);
+    assert_ne!(rest(3), whole);
+}
+
+#[test]
+fn a_net_that_tells_all_pixels_the_same_guesses_unless_it_inpaints() {
+    let run = steered(vec![control("controlnet_pool")]);
+    let guesses = |start: Start| {
+        let asked = |guess_mode| Run {
+            guess_mode,
+            start: start.clone(),
+            ..run.clone()
+        };
+        picture(&PIPELINE, &asked(false)) == picture(&PIPELINE, &asked(true))
+    };
+    let (image, strength) = (waves(64, 64), 0.8);
+    let mask = Mask {
+        width: 64,
+        height: 64,
+        values: vec![255; 64 * 64],
+    };
+    assert!(guesses(Start::Noise));
+    assert!(guesses(Start::Image {
+        image: image.clone(),
+        strength,
+    }));
+    assert!(!guesses(Start::Inpaint {
+        image,
+        mask,
+        strength,
+    }));
 }
 
 #[test]
