@@ -49,4 +49,4 @@ pub use pipeline::{
 pub use precision::Precision;
 
 /// Version of the numerics: changed whenever an equal run would make other bytes.
-pub const NUMERICS: &str = "darkroom-sdxl/3";
+pub const NUMERICS: &str = "darkroom-sdxl/4";

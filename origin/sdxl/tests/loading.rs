@@ -112,6 +112,26 @@ fn broken_checkpoints_are_refused_with_file_and_reason() {
 }
 
 #[test]
+fn a_unets_levels_are_checked_one_by_one() {
+    let with = |from: &str, to: &str| {
+        let error = broken("unet/config.json", |bytes| {
+            let text = String::from_utf8(bytes).expect("text");
+            assert!(text.contains(from));
+            text.replace(from, to).into_bytes()
+        });
+        error.to_string()
+    };
+    let unlike = with(
+        "\"cross_attention_dim\": 96",
+        "\"cross_attention_dim\": [96, 80]",
+    );
+    assert!(unlike.contains("cross_attention_dim 80 beside"), "{unlike}");
+    let levels = "\"block_out_channels\": [";
+    let deep = with(levels, &format!("{levels}{}", "32, ".repeat(70)));
+    assert!(deep.contains("1 to 8 levels"), "{deep}");
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_refused_by_name() {
     let name = "mid_block.resnets.0.conv1.bias";
     let error = broken(UNET, |mut bytes| {

@@ -1,18 +1,22 @@
 //! Edges, as `ControlNet`s for them were trained on: `OpenCV`'s `Canny` with an aperture of 3 and
 //! sums of absolute derivatives, pixel for pixel (Canny 1986).
 
-use crate::Picture;
+use crate::{Picture, RunError};
 
 /// tan(22.5°) in 1/32768.
-const TAN_22: i64 = 13_573;
+const TAN_22: u32 = 13_573;
 
-/// A pixel's steepest channel.
+/// A pixel's steepest channel, of which each derivative is at most 4 × 255.
 #[derive(Clone, Copy, Default)]
 struct Slope {
-    across: i64,
-    down: i64,
-    /// |across| + |down|
-    size: i64,
+    across: i16,
+    down: i16,
+}
+
+impl Slope {
+    fn size(self) -> u32 {
+        u32::from(self.across.unsigned_abs() + self.down.unsigned_abs())
+    }
 }
 
 /// What is known of a pixel.
@@ -28,19 +32,26 @@ impl Picture {
     /// Its edges, white on black. Where a slope is steeper than `high` there is an edge, and where
     /// it is steeper than `low` if it goes on from one; 100 and 200 are customary.
     ///
-    /// A picture with fewer bytes than its size says is black where they are missing.
-    #[must_use]
-    pub fn canny(&self, low: u32, high: u32) -> Self {
-        let (low, high) = (low.min(high).into(), low.max(high).into());
+    /// # Errors
+    /// [`RunError::Invalid`] for a picture that has not the bytes its size says.
+    pub fn canny(&self, low: u32, high: u32) -> Result<Self, RunError> {
+        if !self.is_whole() {
+            let (width, height, bytes) = (self.width, self.height, self.rgb.len());
+            return Err(RunError::Invalid {
+                field: "control_image",
+                message: format!("must have 3 bytes for each of {width}×{height}, not {bytes}"),
+            });
+        }
+        let (low, high) = (low.min(high), low.max(high));
         let slopes = Slopes::of(self);
         let mut marks = vec![Mark::None; slopes.rows.len()];
         let mut edges = Vec::new();
         for (at, slope) in slopes.rows.iter().enumerate() {
             let (x, y) = (at as i64 % slopes.width, at as i64 / slopes.width);
-            if slope.size <= low || !slopes.is_crest(x, y) {
+            if slope.size() <= low || !slopes.is_crest(x, y) {
                 continue;
             }
-            if slope.size > high {
+            if slope.size() > high {
                 marks[at] = Mark::Edge;
                 edges.push((x, y));
             } else {
@@ -59,11 +70,11 @@ impl Picture {
             }
         }
         let white = |mark: &Mark| if *mark == Mark::Edge { 255 } else { 0 };
-        Self {
+        Ok(Self {
             width: self.width,
             height: self.height,
             rgb: marks.iter().flat_map(|mark| [white(mark); 3]).collect(),
-        }
+        })
     }
 }
 
@@ -85,24 +96,22 @@ impl Slopes {
         let value = |x: i64, y: i64, channel: i64| {
             let (x, y) = (x.clamp(0, width - 1), y.clamp(0, height - 1));
             let at = (3 * (y * width + x) + channel) as usize;
-            i64::from(picture.rgb.get(at).copied().unwrap_or(0))
+            i16::from(picture.rgb[at])
         };
         let slope = |x: i64, y: i64, channel: i64| {
             let column =
                 |x| value(x, y - 1, channel) + 2 * value(x, y, channel) + value(x, y + 1, channel);
             let row =
                 |y| value(x - 1, y, channel) + 2 * value(x, y, channel) + value(x + 1, y, channel);
-            let (across, down) = (column(x + 1) - column(x - 1), row(y + 1) - row(y - 1));
             Slope {
-                across,
-                down,
-                size: across.abs() + down.abs(),
+                across: column(x + 1) - column(x - 1),
+                down: row(y + 1) - row(y - 1),
             }
         };
         let steepest = |x, y| {
             (1..3).fold(slope(x, y, 0), |steepest, channel| {
                 let other = slope(x, y, channel);
-                if other.size > steepest.size {
+                if other.size() > steepest.size() {
                     other
                 } else {
                     steepest
@@ -125,24 +134,31 @@ impl Slopes {
 
     /// Flat outside of the picture.
     fn at(&self, x: i64, y: i64) -> Slope {
-        let slope = self.index(x, y).and_then(|at| self.rows.get(at));
-        slope.copied().unwrap_or_default()
+        let index = self.index(x, y);
+        index.map_or(Slope::default(), |at| self.rows[at])
     }
 
     /// Whether a pixel is steeper than its two neighbours uphill and downhill, whose direction is
     /// one of four. Of two that are equally steep one is: `OpenCV`'s choice.
     fn is_crest(&self, x: i64, y: i64) -> bool {
-        let Slope { across, down, size } = self.at(x, y);
-        let (flat, steep) = (across.abs(), down.abs() << 15);
+        let slope = self.at(x, y);
+        let size = slope.size();
+        let other = |x, y| self.at(x, y).size();
+        let flat = u32::from(slope.across.unsigned_abs());
+        let steep = u32::from(slope.down.unsigned_abs()) << 15;
         let at_22 = flat * TAN_22;
         let at_67 = at_22 + (flat << 16);
         if steep < at_22 {
-            size > self.at(x - 1, y).size && size >= self.at(x + 1, y).size
+            size > other(x - 1, y) && size >= other(x + 1, y)
         } else if steep > at_67 {
-            size > self.at(x, y - 1).size && size >= self.at(x, y + 1).size
+            size > other(x, y - 1) && size >= other(x, y + 1)
         } else {
-            let side = if (across < 0) == (down < 0) { 1 } else { -1 };
-            size > self.at(x - side, y - 1).size && size > self.at(x + side, y + 1).size
+            let side = if (slope.across < 0) == (slope.down < 0) {
+                1
+            } else {
+                -1
+            };
+            size > other(x - side, y - 1) && size > other(x + side, y + 1)
         }
     }
 }
@@ -160,9 +176,11 @@ mod tests {
         }
     }
 
-    fn white(picture: &Picture) -> Vec<(u32, u32)> {
-        let is_white = |i: &usize| picture.rgb[3 * i] == 255;
-        let pixels = (0..picture.rgb.len() / 3).filter(is_white);
+    /// Where a picture's edges are, by the customary limits.
+    fn edges(picture: &Picture) -> Vec<(u32, u32)> {
+        let edges = picture.canny(100, 200).expect("edges");
+        let is_white = |i: &usize| edges.rgb[3 * i] == 255;
+        let pixels = (0..edges.rgb.len() / 3).filter(is_white);
         let width = picture.width as usize;
         pixels
             .map(|i| ((i % width) as u32, (i / width) as u32))
@@ -173,8 +191,8 @@ mod tests {
     fn a_step_is_one_line() {
         let step = picture(8, 4, |x, _| if x < 4 { 0 } else { 255 });
         let expected: Vec<_> = (0..4).map(|y| (3, y)).collect();
-        assert_eq!(white(&step.canny(100, 200)), expected);
-        assert_eq!(white(&picture(8, 4, |_, _| 90).canny(100, 200)), []);
+        assert_eq!(edges(&step), expected);
+        assert_eq!(edges(&picture(8, 4, |_, _| 90)), []);
     }
 
     #[test]
@@ -187,13 +205,27 @@ mod tests {
                 (false, false) => 40,
             })
         };
-        let is_edge = |left: u8| white(&line(left).canny(100, 200)).contains(&(35, 3));
+        let is_edge = |left: u8| edges(&line(left)).contains(&(35, 3));
         assert!(is_edge(200));
         assert!(!is_edge(40));
     }
 
     #[test]
     fn pictures_without_pixels_have_no_edges() {
-        assert!(picture(0, 4, |_, _| 0).canny(100, 200).rgb.is_empty());
+        assert_eq!(edges(&picture(0, 4, |_, _| 0)), []);
+    }
+
+    #[test]
+    fn a_picture_that_has_not_the_bytes_its_size_says_is_refused() {
+        for (width, height) in [(2, 3), (u32::MAX, u32::MAX)] {
+            let picture = Picture {
+                width,
+                height,
+                rgb: vec![0; 17],
+            };
+            let refused = picture.canny(100, 200).expect_err("refused").to_string();
+            assert!(refused.contains("control_image"), "{refused}");
+            assert!(refused.contains("not 17"), "{refused}");
+        }
     }
 }

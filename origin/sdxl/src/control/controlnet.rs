@@ -68,7 +68,7 @@ impl ControlNetModel {
         self.controlnet_cond_embedding.forward(picture)
     }
 
-    /// Whether it is asked about the prompt alone, whatever the run says.
+    /// Whether it is asked about the prompt alone, whatever the run says; unless that inpaints.
     pub fn guesses(&self) -> bool {
         self.config.global_pool_conditions
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::{DType, Device};
 use serde::Deserialize;
 
 use super::controlnet::ControlNetModel;
@@ -40,6 +41,17 @@ pub(crate) struct Steered<'a> {
 struct Class {
     #[serde(rename = "_class_name")]
     name: String,
+    /// Of a `ControlNet`: what SDXL is told beside the timestep, and other models are not.
+    #[serde(default)]
+    addition_embed_type: Option<String>,
+}
+
+impl Class {
+    /// What a `ControlNet` of another model than SDXL has.
+    fn not_sdxl(&self) -> Option<String> {
+        let found = self.addition_embed_type.as_deref().unwrap_or("null");
+        (found != "text_time").then(|| format!("addition_embed_type {found}, SDXL has text_time"))
+    }
 }
 
 impl ControlModel {
@@ -55,10 +67,13 @@ impl ControlModel {
             let unet = steered.unet;
             let shapes = Checkpoint::open(path)?.shapes().into_iter().collect();
             let config = ControlNetConfig::of_unet(&unet.encoder, unet.out_channels, &shapes);
-            return controlnet(path, config, steered, target);
+            return controlnet(path, config.supported(path)?, steered, target);
         }
-        match read_json::<Class>(&config)?.name.as_str() {
+        let class: Class = read_json(&config)?;
+        match class.name.as_str() {
             "ControlNetModel" => {
+                // Before the rest is read: other models' configurations lack fields of SDXL's.
+                require(&config, class.not_sdxl())?;
                 let config = ControlNetConfig::read(&config)?;
                 controlnet(path, config, steered, target)
             }
@@ -79,6 +94,14 @@ impl ControlModel {
 
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// In which type of number it computes, and where.
+    pub(crate) fn place(&self) -> (DType, &Device) {
+        match &self.kind {
+            Kind::ControlNet(part) => (part.dtype(), part.device()),
+            Kind::T2iAdapter(part) => (part.dtype(), part.device()),
+        }
     }
 
     /// What of its configuration differs from a model's where they must agree.
@@ -106,6 +129,8 @@ fn controlnet(
 fn controlnet_difference(config: &ControlNetConfig, steered: Steered<'_>) -> Option<String> {
     let (ours, theirs) = (&config.encoder, &steered.unet.encoder);
     let pixels = 1 << (config.conditioning_embedding_out_channels.len() - 1);
+    // The middle's, as everywhere in a UNet that was loaded.
+    let width = theirs.cross_attention_dim.at(theirs.levels() - 1);
     let numbers = [
         (
             "in_channels",
@@ -120,8 +145,13 @@ fn controlnet_difference(config: &ControlNetConfig, steered: Steered<'_>) -> Opt
         ("layers_per_block", ours.layers(), theirs.layers()),
         (
             "cross_attention_dim",
-            vec![ours.cross_attention_dim.at(0)],
-            vec![theirs.cross_attention_dim.at(0)],
+            ours.contexts(),
+            vec![width; ours.contexts().len()],
+        ),
+        (
+            "addition_time_embed_dim",
+            vec![ours.addition_time_embed_dim],
+            vec![theirs.addition_time_embed_dim],
         ),
         (
             "projection_class_embeddings_input_dim",
@@ -135,12 +165,19 @@ fn controlnet_difference(config: &ControlNetConfig, steered: Steered<'_>) -> Opt
 }
 
 fn adapter_difference(config: &T2iAdapterConfig, steered: Steered<'_>) -> Option<String> {
-    let mut levels = steered.unet.encoder.block_out_channels.clone();
+    let unet = &steered.unet.encoder;
+    let mut levels = unet.block_out_channels.clone();
     // The middle.
     levels.extend(levels.last().copied());
     let channels = &config.channels;
-    (!levels.starts_with(channels))
-        .then(|| format!("channels {channels:?}, the model has {levels:?}"))
+    if !levels.starts_with(channels) {
+        return Some(format!("channels {channels:?}, the model has {levels:?}"));
+    }
+    let ours = config.strides();
+    let strides = unet.feature_strides().into_iter();
+    let theirs: Vec<usize> = strides.map(|stride| stride * steered.scale).collect();
+    (!theirs.starts_with(&ours))
+        .then(|| format!("levels of {ours:?} pixels a side, the model has {theirs:?}"))
 }
 
 fn require(path: &Path, difference: Option<String>) -> Result<(), LoadError> {

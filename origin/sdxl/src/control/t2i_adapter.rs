@@ -33,6 +33,18 @@ impl T2iAdapterConfig {
             _ => level > 0,
         }
     }
+
+    /// Pixels a side that are one in what is added at each level.
+    pub fn strides(&self) -> Vec<usize> {
+        let mut stride = self.downscale_factor;
+        let levels = (0..self.channels.len()).map(|level| {
+            if self.halves(level) {
+                stride *= 2;
+            }
+            stride
+        });
+        levels.collect()
+    }
 }
 
 impl Configuration for T2iAdapterConfig {

@@ -23,13 +23,20 @@ pub(crate) trait Configuration: serde::de::DeserializeOwned {
     /// # Errors
     /// [`LoadError::Config`], [`LoadError::Unsupported`].
     fn parse(text: &str, path: &Path) -> Result<Self, LoadError> {
-        let config: Self = parse_json(text, path)?;
-        match config.unsupported() {
+        parse_json::<Self>(text, path)?.supported(path)
+    }
+
+    /// Itself, unless it asks for what is not done here; `path` is what the error names.
+    ///
+    /// # Errors
+    /// [`LoadError::Unsupported`].
+    fn supported(self, path: &Path) -> Result<Self, LoadError> {
+        match self.unsupported() {
             Some(what) => Err(LoadError::Unsupported {
                 path: path.to_owned(),
                 what,
             }),
-            None => Ok(config),
+            None => Ok(self),
         }
     }
 

@@ -9,7 +9,7 @@ mod linear;
 mod norm;
 
 pub use attention::Attention;
-pub(crate) use attention::{merge_heads, split_heads};
+pub(crate) use attention::Heads;
 pub use conv::{Conv2d, ConvShape};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};

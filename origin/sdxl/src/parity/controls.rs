@@ -59,7 +59,7 @@ fn numbered(
 /// Edges are the same or they are not.
 pub(super) fn check_canny(setup: &Setup, case: &Case) -> Result<Outcome, CaseError> {
     let image = setup.fixtures.picture(case, "image")?;
-    let edges: Picture = image.canny(case.argument("low")?, case.argument("high")?);
+    let edges: Picture = image.canny(case.argument("low")?, case.argument("high")?)?;
     let ours: Vec<f32> = edges.rgb.iter().step_by(3).map(|v| f32::from(*v)).collect();
     let (reference, _) = setup.fixtures.values(case, "edges")?;
     let exactly = Measure::Relative(0.0);

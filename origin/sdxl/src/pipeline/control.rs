@@ -1,23 +1,45 @@
 //! Pictures that steer a run, step by step.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use super::Pipeline;
 use super::denoise::twice;
 use super::prepare::invalid;
-use super::run::{Control, Run};
+use super::run::{Control, Run, Start};
 use crate::RunError;
 use crate::control::{ControlNetModel, Kind, Steered};
 use crate::model::Held;
+use crate::scheduler::{Schedule, Steps};
 use crate::unet::{Additions, Conditioning, Residuals};
 
-/// How many evaluations of the UNet a run has.
+/// Of how many evaluations of the UNet a control's share is meant.
 #[derive(Clone, Copy)]
 pub(super) struct Evaluations {
-    /// To the schedule's end.
-    pub whole: usize,
-    /// To the run's, which may be before it.
-    pub taken: usize,
+    controlnets: usize,
+    adapters: usize,
+}
+
+impl Evaluations {
+    /// For a run that takes `range` of a schedule's evaluations, as diffusers' pipelines count
+    /// them: `ControlNet`s' to the schedule's end, wherever the run stops. Adapters' are as many
+    /// as there are steps, though a step may have two; but all that the run takes where it stops
+    /// early, or where its steps are given by hand.
+    pub fn of(
+        steps: &Steps,
+        denoising_end: Option<f64>,
+        schedule: &Schedule,
+        range: &Range<usize>,
+    ) -> Self {
+        Self {
+            controlnets: schedule.timesteps().len() - range.start,
+            adapters: match (steps, denoising_end) {
+                (Steps::Count(count), None) => count - range.start / schedule.order(),
+                _ => range.len(),
+            },
+        }
+    }
 }
 
 /// What steers a run.
@@ -49,11 +71,10 @@ impl Pipeline {
         }
     }
 
-    /// Shows every control its picture; `latents` is their `[height, width]`.
+    /// Shows every control its picture.
     pub(super) fn controls<'a>(
         &self,
         run: &'a Run,
-        latents: [usize; 2],
         evaluations: Evaluations,
     ) -> Result<Controls<'a>, RunError> {
         let mut controls = Controls {
@@ -61,18 +82,20 @@ impl Pipeline {
             adapters: Vec::new(),
             guess: run.guess_mode,
         };
+        // diffusers' pipeline for inpainting alone does not ask its `ControlNet` for it.
+        let may_guess = !matches!(run.start, Start::Inpaint { .. });
         for control in &run.controls {
             self.check_control(run, control)?;
             let picture = control.image.to_unit(self.unet.device());
             match control.model.kind() {
                 Kind::ControlNet(part) => {
                     let network = part.network()?;
-                    controls.guess |= controls.nets.is_empty() && network.guesses();
+                    controls.guess |= may_guess && controls.nets.is_empty() && network.guesses();
                     controls.nets.push(Net {
                         hint: network.hint(picture.cast(network.dtype())),
                         network,
                         scale: control.scale,
-                        active: active(control, evaluations.whole),
+                        active: net_active(control.start, control.end, evaluations.controlnets),
                     });
                 }
                 Kind::T2iAdapter(part) => {
@@ -89,11 +112,10 @@ impl Pipeline {
                         _ => picture,
                     };
                     let features = network.forward(picture.cast(network.dtype()));
-                    self.check_features(&features, latents)?;
                     let scaled = features.into_iter().map(|x| x.mul_scalar(control.scale));
                     controls.adapters.push(Adapter {
                         features: scaled.collect(),
-                        active: active(control, evaluations.taken),
+                        active: adapter_active(control.start, control.end, evaluations.adapters),
                     });
                 }
             }
@@ -108,38 +130,48 @@ impl Pipeline {
             let message = format!("was loaded for another model: it has {difference}");
             return Err(invalid("control", message));
         }
+        let (ours, theirs) = (
+            control.model.place(),
+            (self.unet.dtype(), self.unet.device()),
+        );
+        if ours != theirs {
+            let message = format!(
+                "was loaded in {:?} on {:?}, the model in {:?} on {:?}: load it with this model",
+                ours.0, ours.1, theirs.0, theirs.1
+            );
+            return Err(invalid("control", message));
+        }
         if !control.scale.is_finite() {
             return Err(invalid("control_scale", "must be a number"));
         }
         let (start, end) = (control.start, control.end);
-        if !(0.0..=1.0).contains(&start) || !(0.0..=1.0).contains(&end) || start >= end {
+        let is_in_order = match control.model.kind() {
+            Kind::ControlNet(_) => start < end,
+            // An adapter may count for no step.
+            Kind::T2iAdapter(_) => start <= end,
+        };
+        if !(0.0..=1.0).contains(&start) || !(0.0..=1.0).contains(&end) || !is_in_order {
             let message =
                 format!("must be between 0 and 1 and below the end, not {start} to {end}");
             return Err(invalid("control_start", message));
         }
         Ok(())
     }
-
-    fn check_features(&self, features: &[Tensor<4>], latents: [usize; 2]) -> Result<(), RunError> {
-        let sizes = self.unet.config().encoder.feature_sizes(latents);
-        for (feature, [height, width]) in features.iter().zip(sizes) {
-            let [_, _, rows, columns] = feature.dims();
-            if [rows, columns] != [height, width] {
-                let message = format!(
-                    "makes {columns}×{rows} of a picture where the model has {width}×{height}"
-                );
-                return Err(invalid("control", message));
-            }
-        }
-        Ok(())
-    }
 }
 
-/// In which of `count` evaluations a control counts. Both of diffusers' pipelines round so.
-fn active(control: &Control, count: usize) -> Vec<bool> {
+/// In which of `count` evaluations a `ControlNet` counts: those that lie whole in its share.
+fn net_active(start: f64, end: f64, count: usize) -> Vec<bool> {
     let share = |i: usize| i as f64 / count as f64;
-    let counts = |i| share(i) >= control.start && share(i + 1) <= control.end;
+    let counts = |i| share(i) >= start && share(i + 1) <= end;
     (0..count).map(counts).collect()
+}
+
+/// The same of an adapter, whose share is a number of evaluations, rounded down: with
+/// 100 × 0.29, which is a little below 29, one less than a `ControlNet`'s. diffusers has no start.
+fn adapter_active(start: f64, end: f64, count: usize) -> Vec<bool> {
+    let last = (count as f64 * end) as usize;
+    let counts = |i| i as f64 / count as f64 >= start;
+    (0..last).map(counts).collect()
 }
 
 impl Controls<'_> {
@@ -199,4 +231,39 @@ fn plus(mut sum: Vec<Tensor<4>>, more: &[Tensor<4>]) -> Vec<Tensor<4>> {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::{SchedulerClass, SchedulerConfig};
+
+    fn count(active: &[bool]) -> usize {
+        active.iter().filter(|active| **active).count()
+    }
+
+    #[test]
+    fn shares_are_rounded_as_each_of_diffusers_pipelines_does() {
+        assert_eq!(count(&net_active(0.0, 0.29, 100)), 29);
+        assert_eq!(count(&adapter_active(0.0, 0.29, 100)), 28);
+        assert_eq!(count(&adapter_active(0.0, 0.0, 100)), 0);
+        assert_eq!(count(&adapter_active(0.0, 1.0, 100)), 100);
+        assert_eq!(adapter_active(0.5, 0.8, 4), [false, false, true]);
+    }
+
+    #[test]
+    fn an_adapters_share_is_one_of_steps_unless_the_run_stops_early() {
+        let adapters = |steps: Steps, denoising_end, range| {
+            let config = SchedulerConfig::default();
+            let heun = SchedulerClass::HeunDiscreteScheduler;
+            let schedule = config.schedule(heun, &steps).expect("a schedule");
+            Evaluations::of(&steps, denoising_end, &schedule, &range).adapters
+        };
+        // Four steps of Heun are seven evaluations.
+        assert_eq!(adapters(Steps::Count(4), None, 0..7), 4);
+        assert_eq!(adapters(Steps::Count(4), None, 2..7), 3);
+        assert_eq!(adapters(Steps::Count(4), Some(0.7), 0..5), 5);
+        let by_hand = Steps::Timesteps(vec![900.0, 600.0, 300.0, 1.0]);
+        assert_eq!(adapters(by_hand, None, 0..7), 7);
+    }
 }

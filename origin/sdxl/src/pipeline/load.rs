@@ -202,10 +202,10 @@ fn check_sizes(
         .iter()
         .map(|part| part.encoder.config.hidden_size)
         .sum();
-    if down.cross_attention_dim.at(0) != width {
+    let contexts = unet.contexts();
+    if let Some(other) = contexts.into_iter().find(|context| *context != width) {
         let what = format!(
-            "a UNet with cross_attention_dim {} beside text encoders of width {width}",
-            down.cross_attention_dim.at(0)
+            "a UNet with cross_attention_dim {other} beside text encoders of width {width}"
         );
         return Err(unsupported(path, what));
     }

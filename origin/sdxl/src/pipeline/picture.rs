@@ -77,6 +77,11 @@ impl Picture {
     pub(super) fn check(&self, field: &'static str, size: [usize; 2]) -> Result<(), RunError> {
         check(field, [self.height, self.width], self.rgb.len(), 3, size)
     }
+
+    /// Whether there are as many bytes as its size says.
+    pub(crate) fn is_whole(&self) -> bool {
+        is_whole([self.height, self.width], self.rgb.len(), 3)
+    }
 }
 
 impl Mask {
@@ -103,8 +108,8 @@ fn check(
     each: usize,
     [wanted_height, wanted_width]: [usize; 2],
 ) -> Result<(), RunError> {
-    let (height, width) = (height as usize, width as usize);
-    if bytes == each * height * width && (height, width) == (wanted_height, wanted_width) {
+    let is_size = (height as usize, width as usize) == (wanted_height, wanted_width);
+    if is_size && is_whole([height, width], bytes, each) {
         return Ok(());
     }
     Err(RunError::Invalid {
@@ -114,6 +119,12 @@ fn check(
              {bytes} bytes"
         ),
     })
+}
+
+/// Whether there are `each` bytes for every pixel, however many a size claims.
+fn is_whole([height, width]: [u32; 2], bytes: usize, each: usize) -> bool {
+    let pixels = (height as usize).checked_mul(width as usize);
+    pixels.and_then(|pixels| pixels.checked_mul(each)) == Some(bytes)
 }
 
 /// Brings a tensor back from the device.

@@ -47,11 +47,7 @@ impl Pipeline {
             eta: Some(run.eta.unwrap_or(0.0)),
         };
         let mut plan = schedule.plan(range.start, options);
-        let evaluations = Evaluations {
-            whole: plan.steps.len(),
-            taken: range.len(),
-        };
-        plan.steps.truncate(evaluations.taken);
+        plan.steps.truncate(range.len());
         let first = plan.steps.first().ok_or_else(|| nothing_to_do(run))?;
         let batch = prompts.prompt.len();
         let shape = [batch, self.vae.config().latent_channels, size[0], size[1]];
@@ -60,7 +56,8 @@ impl Pipeline {
         for (lora, weight) in &run.loras {
             unet.add(lora.unet(), *weight);
         }
-        let controls = self.controls(run, size, evaluations)?;
+        let evaluations = Evaluations::of(&run.steps, run.denoising_end, schedule, &range);
+        let controls = self.controls(run, evaluations)?;
         let (positive, negative) = self.conditions(run, prompts)?;
         let guided = Guided::new(
             self.unet.adapted(&unet)?,

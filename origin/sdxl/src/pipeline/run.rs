@@ -80,6 +80,10 @@ pub struct Control {
     /// Share of the steps before it counts.
     pub start: f64,
     /// Share of the steps after which it counts no more.
+    ///
+    /// A T2I-Adapter counts, as in diffusers (`adapter_conditioning_factor`), for that share of
+    /// the number of steps, rounded down, in evaluations of the UNet: with a scheduler that takes
+    /// two a step (Heun, DPM++ SDE) all of it is half of a run that goes to the end. 0 is never.
     pub end: f64,
 }
 

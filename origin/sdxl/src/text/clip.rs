@@ -1,13 +1,12 @@
 //! CLIP's text encoder: `CLIPTextModel` and `CLIPTextModelWithProjection` of transformers.
 
-use burn::tensor::module::{attention, embedding};
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::module::embedding;
 use burn::tensor::{Int, Tensor, activation};
 use serde::Deserialize;
 
 use crate::LoadError;
 use crate::model::{Configuration, Network};
-use crate::nn::{LayerNorm, Linear, merge_heads, split_heads};
+use crate::nn::{Heads, LayerNorm, Linear};
 use crate::weights::Weights;
 
 /// `config.json` of a text encoder.
@@ -207,7 +206,7 @@ struct EncoderLayer {
     layer_norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
-    heads: usize,
+    heads: Heads,
     activation: Activation,
 }
 
@@ -225,26 +224,16 @@ impl EncoderLayer {
             layer_norm2: norm("layer_norm2")?,
             fc1: linear("mlp.fc1", width, inner)?,
             fc2: linear("mlp.fc2", inner, width)?,
-            heads: config.num_attention_heads,
+            heads: Heads::new(weights, config.num_attention_heads),
             activation: config.hidden_act,
         })
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let normed = self.layer_norm1.forward(x.clone());
-        let split =
-            |projection: &Linear| split_heads(projection.forward(normed.clone()), self.heads);
-        let causal = AttentionModuleOptions {
-            is_causal: true,
-            ..Default::default()
-        };
-        let (q, k, v) = (
-            split(&self.q_proj),
-            split(&self.k_proj),
-            split(&self.v_proj),
-        );
-        let mixed = merge_heads(attention(q, k, v, None, None, causal));
-        let x = x + self.out_proj.forward(mixed);
+        let projections = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let qkv = projections.map(|projection| projection.forward(normed.clone()));
+        let x = x + self.out_proj.forward(self.heads.attend(qkv, true));
         let inner = self.fc1.forward(self.layer_norm2.forward(x.clone()));
         x + self.fc2.forward(self.activation.apply(inner))
     }

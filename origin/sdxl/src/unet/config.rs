@@ -29,6 +29,19 @@ pub struct UNetConfig {
     dual_cross_attention: bool,
 }
 
+impl UNetConfig {
+    /// Width of the text conditioning wherever there is a transformer, on either way.
+    pub(crate) fn contexts(&self) -> Vec<usize> {
+        let mut contexts = self.encoder.contexts();
+        for (level, kind) in self.up_block_types.iter().rev().enumerate() {
+            if kind.starts_with("CrossAttn") {
+                contexts.push(self.encoder.cross_attention_dim.at(level));
+            }
+        }
+        contexts
+    }
+}
+
 impl Configuration for UNetConfig {
     fn unsupported(&self) -> Option<String> {
         let scale = self.resnet_out_scale_factor.unwrap_or(1.0);

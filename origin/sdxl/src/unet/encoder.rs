@@ -188,23 +188,23 @@ impl EncoderConfig {
         }
     }
 
-    /// Where a T2I-Adapter adds for latents of `[height, width]`: the size at each level, and in
-    /// the middle.
-    pub(crate) fn feature_sizes(&self, mut size: [usize; 2]) -> Vec<[usize; 2]> {
-        let mut sizes = Vec::new();
+    /// How many latents a side are one where a T2I-Adapter adds: at each level, and in the middle.
+    pub(crate) fn feature_strides(&self) -> Vec<usize> {
+        let mut stride = 1;
+        let mut strides = Vec::new();
         for level in 0..self.levels() {
-            let before = size;
+            let before = stride;
             if level + 1 < self.levels() {
-                size = size.map(|side| side.div_ceil(2));
+                stride *= 2;
             }
-            sizes.push(if self.has_attention(level) {
+            strides.push(if self.has_attention(level) {
                 before
             } else {
-                size
+                stride
             });
         }
-        sizes.push(size);
-        sizes
+        strides.push(stride);
+        strides
     }
 
     /// Channels of every skip connection, in the order the way down makes them.

@@ -152,6 +152,17 @@ impl EncoderConfig {
         self.mid_block_type.as_deref() == Some(MID_WITH_ATTENTION)
     }
 
+    /// Width of the text conditioning wherever there is a transformer: at each such level, and in
+    /// the middle.
+    pub(crate) fn contexts(&self) -> Vec<usize> {
+        let levels = (0..self.levels()).filter(|level| self.has_attention(*level));
+        let middle = self.has_mid_attention().then(|| self.levels() - 1);
+        levels
+            .chain(middle)
+            .map(|level| self.cross_attention_dim.at(level))
+            .collect()
+    }
+
     /// What it asks for that is not done here, if anything.
     pub(crate) fn unsupported(&self) -> Option<String> {
         let levels = self.levels();
@@ -193,8 +204,10 @@ impl EncoderConfig {
                 format!("mid_block_type {:?}", self.mid_block_type),
             ),
             (
-                levels > 0 && self.down_block_types.len() == levels,
-                "a down_block_types that differs in length from block_out_channels".to_owned(),
+                (1..=8).contains(&levels) && self.down_block_types.len() == levels,
+                "a block_out_channels of other than 1 to 8 levels, or a down_block_types that \
+                 differs from it in length"
+                    .to_owned(),
             ),
             (
                 are_blocks(&self.down_block_types, "DownBlock2D"),

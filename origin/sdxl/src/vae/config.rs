@@ -77,10 +77,11 @@ impl Configuration for VaeConfig {
                 "an up block that is no UpDecoderBlock2D",
             ),
             (
-                !config.block_out_channels.is_empty()
+                (1..=8).contains(&config.block_out_channels.len())
                     && groups > 0
                     && config.block_out_channels.iter().all(|c| c % groups == 0),
-                "block_out_channels that norm_num_groups does not divide",
+                "block_out_channels of other than 1 to 8 levels, or that norm_num_groups does not \
+                 divide",
             ),
         ];
         first_wrong(checks)

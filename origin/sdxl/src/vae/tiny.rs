@@ -69,6 +69,14 @@ impl Configuration for TinyConfig {
         );
         let same = |channels: &[usize]| channels.windows(2).all(|pair| pair[0] == pair[1]);
         first_wrong([
+            (
+                (self.in_channels, self.out_channels) == (3, 3),
+                "an in_channels or out_channels other than 3".to_owned(),
+            ),
+            (
+                self.scaling_factor.is_normal(),
+                format!("scaling_factor {}", self.scaling_factor),
+            ),
             (self.act_fn == "relu", format!("act_fn {}", self.act_fn)),
             (
                 self.upsample_fn == "nearest" && self.upsampling_scaling_factor == 2,

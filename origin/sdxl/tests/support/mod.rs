@@ -80,6 +80,17 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// A copy of a fixture with some of its configuration replaced.
+pub fn changed(name: &str, from: &str, to: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_folder(&fixtures().join(name), copy.path());
+    let path = copy.path().join("config.json");
+    let config = fs::read_to_string(&path).expect("a configuration");
+    assert!(config.contains(from), "{config}");
+    fs::write(path, config.replace(from, to)).expect("written");
+    copy
+}
+
 /// A safetensors file's bytes, with where a tensor's own begin.
 pub fn tensor_at(bytes: &[u8], name: &str) -> usize {
     let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
