@@ -139,6 +139,17 @@ pub struct Image {
     pub expires_at: Option<UnixMillis>,
 }
 
+/// What the origin tells the edge of an image that it has deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedImage {
+    /// The object that is gone.
+    pub key: String,
+    /// Hash of the recipe of its job's first image.
+    pub recipe_sha256: String,
+    /// How many images its job makes.
+    pub n: u32,
+}
+
 /// What a generate call answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Generated {

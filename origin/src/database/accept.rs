@@ -55,6 +55,8 @@ pub enum Acceptance {
     Accepted,
     /// It was there before, and was left as it is.
     Known,
+    /// Another account's job has this id.
+    Anothers,
     /// Too many are waiting; nothing was recorded.
     QueueFull,
 }
@@ -72,14 +74,19 @@ impl Database {
         let recipe = serde_json::to_string(&job.recipe).map_err(DatabaseError::Recipe)?;
         let id = job.id.to_string();
         let mut transaction = self.write().await?;
-        let is_known: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ? AND account = ?)")
-                .bind(&id)
-                .bind(&job.account)
-                .fetch_one(&mut *transaction)
-                .await?;
-        if is_known {
-            return Ok(Acceptance::Known);
+        let is_seen: Option<bool> = sqlx::query_scalar(
+            "SELECT account = ?2 OR EXISTS
+                (SELECT 1 FROM job_readers WHERE job_id = id AND job_readers.account = ?2)
+             FROM jobs WHERE id = ?1",
+        )
+        .bind(&id)
+        .bind(&job.account)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        match is_seen {
+            Some(true) => return Ok(Acceptance::Known),
+            Some(false) => return Ok(Acceptance::Anothers),
+            None => {}
         }
         let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
             .fetch_one(&mut *transaction)

@@ -28,7 +28,7 @@ pub struct Ahead {
 }
 
 impl Database {
-    /// One job of an account.
+    /// One job of an account, or one that it shares.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -38,11 +38,16 @@ impl Database {
         id: &str,
         addresses: &Addresses,
     ) -> Result<Option<StoredJob>, DatabaseError> {
-        let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ? AND account = ?")
-            .bind(id)
-            .bind(account)
-            .fetch_optional(&self.readers)
-            .await?;
+        let row: Option<JobRow> = sqlx::query_as(
+            "SELECT jobs.*, job_readers.account AS reader, job_readers.task_id AS reader_task_id
+             FROM jobs
+             LEFT JOIN job_readers ON job_readers.job_id = jobs.id AND job_readers.account = ?2
+             WHERE jobs.id = ?1 AND (jobs.account = ?2 OR job_readers.account IS NOT NULL)",
+        )
+        .bind(id)
+        .bind(account)
+        .fetch_optional(&self.readers)
+        .await?;
         let job = row.map(JobRow::into_stored).transpose()?;
         let jobs = self
             .with_images(job.into_iter().collect(), addresses)
@@ -92,7 +97,7 @@ impl Database {
         })
     }
 
-    /// One stored image of an account.
+    /// One stored image of an account, or of a job that it shares.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -104,7 +109,10 @@ impl Database {
     ) -> Result<Option<Image>, DatabaseError> {
         let row: Option<ImageRow> = sqlx::query_as(
             "SELECT images.* FROM images JOIN jobs ON jobs.id = images.job_id
-             WHERE images.id = ? AND account = ? AND stored_at IS NOT NULL",
+             WHERE images.id = ?1 AND stored_at IS NOT NULL AND deleted_at IS NULL
+               AND (account = ?2 OR EXISTS
+                    (SELECT 1 FROM job_readers
+                     WHERE job_readers.job_id = jobs.id AND job_readers.account = ?2))",
         )
         .bind(id)
         .bind(account)
@@ -113,17 +121,19 @@ impl Database {
         row.map(|row| row.into_image(addresses)).transpose()
     }
 
-    /// Where one of an account's jobs stands: to be had of a job that cannot be read, too.
+    /// Where one of an account's jobs, or one that it shares, stands: to be had of a job that cannot be read, too.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub async fn status(&self, account: &str, id: &str) -> Result<Option<Status>, DatabaseError> {
-        let name: Option<String> =
-            sqlx::query_scalar("SELECT status FROM jobs WHERE id = ? AND account = ?")
-                .bind(id)
-                .bind(account)
-                .fetch_optional(&self.readers)
-                .await?;
+        let name: Option<String> = sqlx::query_scalar(
+            "SELECT status FROM jobs WHERE id = ?1 AND (account = ?2 OR EXISTS
+                 (SELECT 1 FROM job_readers WHERE job_id = jobs.id AND job_readers.account = ?2))",
+        )
+        .bind(id)
+        .bind(account)
+        .fetch_optional(&self.readers)
+        .await?;
         name.map(|name| Status::parse(&name).ok_or_else(|| unreadable("status")))
             .transpose()
     }
@@ -168,7 +178,7 @@ impl Database {
         let ids: Vec<&str> = jobs.iter().map(|stored| stored.job.id.as_str()).collect();
         let images: Vec<ImageRow> = sqlx::query_as(
             "SELECT * FROM images
-             WHERE stored_at IS NOT NULL AND job_id IN (SELECT value FROM json_each(?))
+             WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND job_id IN (SELECT value FROM json_each(?))
              ORDER BY job_id, position",
         )
         .bind(serde_json::json!(ids).to_string())

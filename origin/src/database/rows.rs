@@ -14,6 +14,11 @@ pub(super) struct JobRow {
     pixels: i64,
     pub(super) id: String,
     task_id: Option<String>,
+    /// Whoever shares the job and asks for it, and that one's own label.
+    #[sqlx(default)]
+    reader: Option<String>,
+    #[sqlx(default)]
+    reader_task_id: Option<String>,
     status: String,
     recipe: String,
     step: u32,
@@ -70,7 +75,10 @@ impl JobRow {
         Ok(Job {
             id: self.id,
             status: Status::parse(&self.status).ok_or_else(|| unreadable("status"))?,
-            task_id: self.task_id,
+            task_id: match self.reader {
+                Some(_) => self.reader_task_id,
+                None => self.task_id,
+            },
             created_at: self.created_at,
             started_at: self.started_at,
             finished_at: self.finished_at,

@@ -90,6 +90,7 @@ impl From<AcceptError> for ApiError {
             AcceptError::DeadlineMissed { deadline, estimate } => {
                 deadline::missed(deadline, estimate).into()
             }
+            AcceptError::Anothers => Self::not_found("job"),
             AcceptError::Draining => {
                 Problem::new(Code::Unavailable, "this machine is about to stop").into()
             }

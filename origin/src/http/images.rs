@@ -1,12 +1,13 @@
-//! `GET /api/images/{id}`
+//! `GET` and `DELETE /api/images/{id}`
 
 use axum::Json;
 use axum::extract::State;
-use darkroom_shared::job::Image;
+use darkroom_shared::job::{DeletedImage, Image};
 
 use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App};
+use crate::clock;
 
 /// What is known of one of the caller's images.
 pub(super) async fn show(
@@ -16,4 +17,23 @@ pub(super) async fn show(
 ) -> Result<Json<Image>, ApiError> {
     let image = app.queue.image(&account, &id).await?;
     image.map(Json).ok_or_else(|| ApiError::not_found("image"))
+}
+
+/// Deletes one of the caller's images, and answers by which recipe its job was made: the edge
+/// then forgets that too.
+pub(super) async fn delete(
+    State(app): State<App>,
+    Caller(account): Caller,
+    Segment(id): Segment,
+) -> Result<Json<DeletedImage>, ApiError> {
+    let hidden = app.database.hide_image(&account, &id, clock::now()).await?;
+    let deleted = hidden.ok_or_else(|| ApiError::not_found("image"))?;
+    // Where this fails the image stays hidden, and a second call tries again.
+    app.storage.delete(&deleted.key).await?;
+    app.database.image_purged(&id, clock::now()).await?;
+    Ok(Json(DeletedImage {
+        recipe_sha256: deleted.recipe.hash().map_err(ApiError::internal)?,
+        n: deleted.images,
+        key: deleted.key,
+    }))
 }

@@ -1,9 +1,11 @@
-//! `GET /api/jobs`, `GET` and `DELETE /api/jobs/{id}`
+//! `GET /api/jobs`, `GET` and `DELETE /api/jobs/{id}`, `POST /api/jobs/{id}/readers`
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use darkroom_shared::job::{Job, Page};
 use darkroom_shared::problem::FieldError;
+use serde::Deserialize;
 
 use super::identity::Caller;
 use super::segment::Segment;
@@ -45,6 +47,27 @@ pub(super) async fn cancel(
 ) -> Result<Json<Job>, ApiError> {
     let job = app.queue.cancel(&account, &id, clock::now()).await?;
     job.map(Json).ok_or_else(|| ApiError::not_found("job"))
+}
+
+/// Lets the caller share another's job: the edge says who joined it.
+pub(super) async fn share(
+    State(app): State<App>,
+    Caller(account): Caller,
+    Segment(id): Segment,
+    Json(label): Json<Label>,
+) -> Result<StatusCode, ApiError> {
+    let task_id = label.task_id.as_deref();
+    if app.queue.share(&account, &id, task_id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::not_found("job"))
+    }
+}
+
+/// What a job is called by whoever shares it.
+#[derive(Deserialize)]
+pub(super) struct Label {
+    task_id: Option<String>,
 }
 
 /// Which page of a list.

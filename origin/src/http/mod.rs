@@ -36,7 +36,8 @@ pub fn router(app: App) -> Router {
             get(job_routes::show).delete(job_routes::cancel),
         )
         .route("/api/jobs/{id}/events", get(events::stream))
-        .route("/api/images/{id}", get(images::show))
+        .route("/api/jobs/{id}/readers", post(job_routes::share))
+        .route("/api/images/{id}", get(images::show).delete(images::delete))
         .route("/api/models", get(models::list))
         .route("/generated/{file}", get(pictures::serve))
         .fallback(error::no_route)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Changes, Pace, Phase, Running, Watch};
 use crate::addresses::Addresses;
 use crate::cause::chain;
-use crate::database::{Acceptance, Database, DatabaseError, NewImage, NewJob, StoredJob};
+use crate::database::{Acceptance, Database, DatabaseError, GivenUp, NewImage, NewJob, StoredJob};
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
@@ -67,6 +67,9 @@ pub enum AcceptError {
         /// An estimate of the seconds until there is room, where there is one.
         seconds: Option<f64>,
     },
+    /// Another account has a job of this id.
+    #[error("the job is another account's")]
+    Anothers,
     /// It would not be done in time.
     #[error("the job would take about {estimate} seconds, not {deadline}")]
     DeadlineMissed {
@@ -136,6 +139,7 @@ impl JobQueue {
                 });
                 Ok(found.unwrap_or(job))
             }
+            Acceptance::Anothers => Err(AcceptError::Anothers),
             Acceptance::QueueFull => {
                 let pixel_steps = self.0.database.until_next_claim().await?;
                 Err(AcceptError::QueueFull {
@@ -204,7 +208,21 @@ impl JobQueue {
         self.0.database.image(account, id, &self.0.addresses).await
     }
 
-    /// Cancels one of an account's jobs; one that has ended stays as it is.
+    /// Lets an account share a job; false where there is none to share.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn share(
+        &self,
+        account: &str,
+        id: &str,
+        task_id: Option<&str>,
+    ) -> Result<bool, DatabaseError> {
+        self.0.database.add_reader(id, account, task_id).await
+    }
+
+    /// Cancels one of an account's jobs; one that has ended stays as it is. A job that another
+    /// account shares goes on for that one.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -217,18 +235,24 @@ impl JobQueue {
         let Some(status) = self.0.database.status(account, id).await? else {
             return Ok(None);
         };
-        if !status.is_final() {
-            let (queue, id) = (self.0.clone(), id.to_owned());
-            to_the_end(async move {
-                if queue.database.cancel(&id, now).await? {
-                    queue.running.end(&id);
-                    queue.changes.announce(&id);
-                }
-                Ok(())
-            })
-            .await?;
+        let before = self.job(account, id).await;
+        if status.is_final() {
+            return before;
         }
-        self.job(account, id).await
+        let (queue, whose, job_id) = (self.0.clone(), account.to_owned(), id.to_owned());
+        let given_up = to_the_end(async move {
+            let given_up = queue.database.give_up(&job_id, &whose).await?;
+            if given_up == GivenUp::ByAll && queue.database.cancel(&job_id, now).await? {
+                queue.running.end(&job_id);
+                queue.changes.announce(&job_id);
+            }
+            Ok(given_up)
+        });
+        match given_up.await? {
+            GivenUp::ByAll => self.job(account, id).await,
+            // Of no more interest to this account, and as it was when it said so.
+            GivenUp::ByOne => before,
+        }
     }
 
     /// Waits until a job ends, `limit` is over, or the service drains; the job as it is then.

@@ -104,6 +104,28 @@ impl Folder {
         .map_err(unavailable("read", key))
     }
 
+    /// Deletes a picture and what is kept beside it.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let Some(path) = self.path(key) else {
+            return Ok(());
+        };
+        // The picture last: what is kept beside it is found again by it alone.
+        blocking(move || {
+            for path in [sidecar_path(&path), path] {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+        .map_err(unavailable("delete", key))
+    }
+
     /// The file of a key, or `None` for what is no key of ours: no path from outside gets in.
     fn path(&self, key: &str) -> Option<PathBuf> {
         let name = key
@@ -214,6 +236,20 @@ mod tests {
         assert!(matches!(other, Err(StorageError::Taken { key }) if key == KEY));
         let stored = folder.get(KEY).await.expect("asked").expect("there");
         assert_eq!(body(stored).await, b"first");
+    }
+
+    #[tokio::test]
+    async fn a_deleted_picture_is_gone_whole() {
+        let root = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(root.path().to_owned());
+        let picture = Bytes::from_static(b"x");
+        folder.put(&object("s"), picture).await.expect("put");
+        for _ in 0..2 {
+            folder.delete(KEY).await.expect("deleted");
+            assert!(folder.get(KEY).await.expect("asked").is_none());
+        }
+        let left = fs::read_dir(root.path().join("generated")).expect("folder");
+        assert_eq!(left.count(), 0);
     }
 
     #[tokio::test]

@@ -77,6 +77,17 @@ impl Storage {
             Self::S3(s3) => s3.get(key).await,
         }
     }
+
+    /// Deletes a picture. One that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Folder(folder) => folder.delete(key).await,
+            Self::S3(s3) => s3.delete(key).await,
+        }
+    }
 }
 
 /// How long to wait before the try that follows `failures` failed ones: doubling from 200 ms

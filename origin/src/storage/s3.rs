@@ -134,6 +134,25 @@ impl S3 {
         }))
     }
 
+    /// Deletes a picture.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let request = self.client().await.delete_object();
+        let answer = request.bucket(&self.bucket.name).key(key).send().await;
+        match answer {
+            Ok(_) => Ok(()),
+            // S3 never says it of an object; some other servers do.
+            Err(error)
+                if error.as_service_error().and_then(|error| error.code()) == Some("NoSuchKey") =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(unavailable("delete", key, error)),
+        }
+    }
+
     /// The digest that was stored with an object.
     async fn stored_digest(&self, key: &str) -> Result<Option<String>, StorageError> {
         let head = self

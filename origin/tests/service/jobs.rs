@@ -109,3 +109,119 @@ async fn routes_and_methods_that_are_not_offered_are_told_apart() {
     answer.problem("method_not_allowed").await;
     origin.stop().await;
 }
+
+/// Lets an account share a job.
+async fn share(origin: &Origin, id: &str, account: &str, label: &serde_json::Value) -> StatusCode {
+    let call = Call::new(Method::POST, &format!("/api/jobs/{id}/readers"));
+    let mut call = call.by(account).header("content-type", "application/json");
+    call.body = label.to_string().into_bytes();
+    origin.call(call).await.status
+}
+
+#[tokio::test]
+async fn an_account_that_shares_a_job_sees_it_under_its_own_label() {
+    let origin = Origin::start(Setup::default()).await;
+    let id = origin
+        .submit(&json!({ "prompt": "p", "task_id": "mine" }))
+        .await;
+    let job = origin.finished(&id).await;
+    let label = json!({ "task_id": "bobs" });
+    assert_eq!(
+        share(&origin, &id, "bob", &label).await,
+        StatusCode::NO_CONTENT
+    );
+    let path = format!("/api/jobs/{id}");
+    let shared = origin.call(Call::get(&path).by("bob")).await.json().await;
+    assert_eq!(shared["task_id"], "bobs");
+    assert_eq!(shared["images"], job["images"]);
+    assert_eq!(origin.job(&id).await, job);
+    let image = job["images"][0]["id"].as_str().expect("id");
+    let image = format!("/api/images/{image}");
+    assert_eq!(
+        origin.call(Call::get(&image).by("bob")).await.status,
+        StatusCode::OK
+    );
+    // It is not bob's to delete, nor anybody else's to see.
+    for call in [
+        Call::delete(&image).by("bob"),
+        Call::get(&image).by("carol"),
+        Call::get(&path).by("carol"),
+    ] {
+        assert_eq!(origin.call(call).await.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(
+        share(&origin, "nonsense", "bob", &label).await,
+        StatusCode::NOT_FOUND
+    );
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_ends_only_when_nobody_wants_it_any_more() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin
+        .submit(&json!({ "prompt": "p", "task_id": "mine" }))
+        .await;
+    for account in ["bob", "carol"] {
+        let label = json!({ "task_id": account });
+        assert_eq!(
+            share(&origin, &id, account, &label).await,
+            StatusCode::NO_CONTENT
+        );
+    }
+    let path = format!("/api/jobs/{id}");
+    // A reader leaves, then the owner: the other reader has the job to itself.
+    for account in ["carol", "alice"] {
+        let answer = origin.call(Call::delete(&path).by(account)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_ne!(answer.json().await["status"], "canceled");
+        let gone = origin.call(Call::get(&path).by(account)).await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND, "{account}");
+    }
+    let job = origin.call(Call::get(&path).by("bob")).await.json().await;
+    assert_eq!(job["task_id"], "bob");
+    let listed = origin
+        .call(Call::get("/api/jobs").by("bob"))
+        .await
+        .json()
+        .await;
+    assert_eq!(listed["items"][0]["id"], id);
+    let last = origin
+        .call(Call::delete(&path).by("bob"))
+        .await
+        .json()
+        .await;
+    assert_eq!(last["status"], "canceled");
+    gate.open();
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_image_is_gone_everywhere() {
+    let origin = Origin::start(Setup::default()).await;
+    let id = origin.submit(&json!({ "prompt": "p", "n": 2 })).await;
+    let job = origin.finished(&id).await;
+    let image = &job["images"][0];
+    let path = format!("/api/images/{}", image["id"].as_str().expect("id"));
+    let key = image["key"].as_str().expect("key");
+    assert_eq!(
+        origin.call(Call::delete(&path).by("bob")).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let deleted = origin.call(Call::delete(&path)).await.json().await;
+    assert_eq!(deleted["key"], key);
+    assert_eq!(deleted["n"], 2);
+    assert_eq!(deleted["recipe_sha256"].as_str().expect("hash").len(), 64);
+    for path in [path.clone(), format!("/{key}")] {
+        let answer = origin.call(Call::get(&path)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(
+        origin.call(Call::delete(&path)).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let left = origin.job(&id).await;
+    assert_eq!(left["images"], json!([job["images"][1]]));
+    origin.stop().await;
+}

@@ -1,0 +1,76 @@
+//! Deleting an image: hidden at once, and purged when the store has forgotten it.
+
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::timestamp::UnixMillis;
+
+use super::{Database, DatabaseError};
+
+/// A deleted image, and what it was made by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deleted {
+    /// Its object in the store.
+    pub key: String,
+    /// The recipe of its job's first image.
+    pub recipe: Recipe,
+    /// How many images its job makes.
+    pub images: u32,
+}
+
+impl Database {
+    /// Hides one of an account's stored images; none where there is no such image, or no longer.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn hide_image(
+        &self,
+        account: &str,
+        id: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Deleted>, DatabaseError> {
+        let mut transaction = self.write().await?;
+        let found: Option<(String, String, u32)> = sqlx::query_as(
+            "SELECT object_key, jobs.recipe,
+                (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id)
+             FROM images JOIN jobs ON jobs.id = images.job_id
+             WHERE images.id = ? AND jobs.account = ?
+               AND stored_at IS NOT NULL AND purged_at IS NULL",
+        )
+        .bind(id)
+        .bind(account)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some((key, recipe, images)) = found else {
+            return Ok(None);
+        };
+        sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, ?) WHERE id = ?")
+            .bind(now)
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let recipe = serde_json::from_str(&recipe).map_err(|source| DatabaseError::Row {
+            what: "recipe",
+            source: Some(source),
+        })?;
+        Ok(Some(Deleted {
+            key,
+            recipe,
+            images,
+        }))
+    }
+
+    /// Records that the store has forgotten an image.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn image_purged(&self, id: &str, now: UnixMillis) -> Result<(), DatabaseError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("UPDATE images SET purged_at = ? WHERE id = ?")
+            .bind(now)
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
