@@ -23,6 +23,15 @@ impl Failure {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
     }
+
+    /// What the caller is told, where that is the failure's to say.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            Self::Limited(limited) => Some(&limited.0),
+            Self::Runtime(_) => None,
+        }
+    }
 }
 
 impl From<Problem> for Failure {

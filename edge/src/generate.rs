@@ -1,85 +1,169 @@
-//! `POST /api/media/generate-image`: check, draw a seed, let the origin do the rest.
-
-use std::time::Duration;
+//! `POST /api/media/generate-image`: check, charge, look whether it was made before, and have it
+//! made by the origin otherwise: once, for all who want it now.
 
 use darkroom_shared::deadline;
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED};
+use futures_util::future::join;
 use serde_json::{Map, Value};
+use worker::Headers;
 
 use crate::allowance::{Charge, Taken};
 use crate::auth::Caller;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
-use crate::origin::{self, Ask};
+use crate::flights::{self, Flown, Role};
+use crate::order::Order;
 use crate::sending::Whole;
-use crate::settings::Origin;
-use crate::{body, models, random, respond, settings};
+use crate::{body, finished, models, random, respond, settings};
 
-/// Accepts a generate call: what the origin would refuse is refused here, as far as it has said
+const HIT: &str = "darkroom-edge; hit";
+const COLLAPSED: &str = "darkroom-edge; fwd=miss; collapsed";
+const MISS: &str = "darkroom-edge; fwd=miss";
+
+/// Answers a generate call. What the origin would refuse is refused here, as far as it has said
 /// what it offers, and what the key may not have is not asked for.
 pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let body = body::read_json(&mut call, MAX_BODY).await?;
     let request = GenerateRequest::from_json(&body)?;
+    let deadline = call.header(deadline::HEADER);
+    let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
+    let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let origin = settings::origin(&call.env)?;
     let seed = seed_for(&request)?;
-    if let Some(models) = models::offered(&call, &origin).await {
-        Recipe::complete(&request, &models, seed)?;
+    let recipe = match models::offered(&call, &origin).await {
+        Some(models) => Some(Recipe::complete(&request, &models, seed)?),
+        None => None,
+    };
+    let name = match &recipe {
+        Some(recipe) => Some(finished::name(
+            &recipe.hash().map_err(worker::Error::from)?,
+            request.n,
+            request.visibility,
+            caller.as_str(),
+        )),
+        None => None,
+    };
+    // A seed that was drawn just now was never asked for before.
+    let shared = name.as_deref().filter(|_| request.seed.is_some());
+
+    let job = random::sortable_id(now())?;
+    let charge = Taken::images(&call, caller, &job, request.n);
+    let (taken, found) = join(charge, found(&call, shared)).await;
+    let mut taken = taken?;
+    if let Some(found) = found {
+        if let Ok(charge) = taken.charge() {
+            call.context.wait_until(charge.end(false));
+        }
+        return cached(found, &request, &taken);
     }
+    let charge = taken.charge()?;
+
     let body = match request.seed {
         Some(_) => body,
         None => with_seed(&body, seed)?,
     };
-    let job = random::sortable_id(now())?;
-    let mut taken = Taken::images(&call, caller, &job, request.n).await?;
-    let charge = taken.charge()?;
-    let answer = hand_in(&call, caller, &origin, &job, body).await;
-    settle(&call, charge, &answer).await;
-    let response = respond::relay(&call, &answer?, &origin)?;
-    taken.write(response.headers())?;
+    let order = Order {
+        job: &job,
+        caller,
+        body: &body,
+        prefer: prefer.to_header(),
+        wait: prefer.wait_seconds(),
+        deadline,
+        request_id: &call.request_id,
+    };
+    let flown = match shared {
+        Some(name) => flights::join(&call.env, name, &order, &origin).await,
+        None => Ok(Flown {
+            answer: order.hand_in(&origin).await,
+            role: Role::Led,
+        }),
+    };
+    let Flown { answer, role } = flown.unwrap_or_else(|failure| Flown {
+        answer: Err(failure),
+        role: Role::Led,
+    });
+    settle(&call, charge, role, &answer).await;
+    let mut answer = answer?;
+    if let (200, Some(name), Some(recipe)) = (answer.status, name, recipe) {
+        keep(&call, name, &recipe, &answer).await?;
+    }
+    if role != Role::Led {
+        let mut own = answer.json().map_err(worker::Error::from)?;
+        make_own(&mut own, &request, role);
+        answer.bytes = own.to_string().as_bytes().into();
+    }
+    let response = respond::relay(&call, &answer, &origin)?;
+    write_headers(response.headers(), &taken, role)?;
     Ok(response)
 }
 
-/// Hands a job in. The origin waits for its pictures as long as `Prefer` says, and then answers
-/// "accepted": the edge only sees to it that this stays below what proxies allow.
-async fn hand_in(
-    call: &Call,
-    caller: &Caller,
-    origin: &Origin,
-    job: &str,
-    body: Vec<u8>,
-) -> Result<Whole, Failure> {
-    let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
-    let wait = Duration::from_secs(prefer.wait_seconds().into());
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    headers.extend(prefer.to_header().map(|prefer| ("prefer", prefer)));
-    if let Some(deadline) = call.header(deadline::HEADER) {
-        let seconds = deadline::parse(&deadline)?;
-        headers.push((deadline::HEADER, seconds.to_string()));
+/// Keeps what was answered for whoever asks for the recipe next: if it is that recipe's, and not
+/// one of weights or numerics that the origin has changed to since it was asked.
+async fn keep(call: &Call, name: String, recipe: &Recipe, answer: &Whole) -> Result<(), Failure> {
+    let made: Value = answer.json().map_err(worker::Error::from)?;
+    let is = |field: &str, wanted: &str| made["recipe"][field] == wanted;
+    if is("revision", &recipe.revision) && is("engine", &recipe.engine) {
+        finished::keep(call, name, answer.text());
+        Ok(())
+    } else {
+        models::doubt();
+        flights::forget(&call.env, &name).await
     }
-    let ask = Ask {
-        // Signed with the rest: a call that reaches the origin twice is still one job.
-        query: &format!("job={job}"),
-        headers,
-        body,
-        ..Ask::new(call, caller, wait + origin.timeout)
-    };
-    origin::ask(origin, ask).await
+}
+
+async fn found(call: &Call, name: Option<&str>) -> Option<Value> {
+    finished::find(call, name?).await
+}
+
+/// The answer to a recipe that was made before.
+fn cached(mut found: Value, request: &GenerateRequest, taken: &Taken) -> Answer {
+    make_own(&mut found, request, Role::Late);
+    let response = respond::json(200, &found)?;
+    write_headers(response.headers(), taken, Role::Late)?;
+    Ok(response)
+}
+
+fn write_headers(headers: &Headers, taken: &Taken, role: Role) -> worker::Result<()> {
+    taken.write(headers)?;
+    headers.set(
+        "cache-status",
+        match role {
+            Role::Led => MISS,
+            Role::Joined => COLLAPSED,
+            Role::Late => HIT,
+        },
+    )
 }
 
 /// Tells the ledger what became of a job's images, as far as the answer says.
-async fn settle(call: &Call, charge: Charge, answer: &Result<Whole, Failure>) {
+async fn settle(call: &Call, charge: Charge, role: Role, answer: &Result<Whole, Failure>) {
     match answer {
+        // Another's job makes the pictures: this one was never handed in.
+        _ if role != Role::Led => call.context.wait_until(charge.end(false)),
         // The caller has its pictures: it need not wait for the books.
         Ok(answer) if answer.status == 200 => call.context.wait_until(charge.end(true)),
         // Still to be made.
         Ok(answer) if answer.status < 300 => {}
         // It may have been accepted, however late: the ledger will ask.
-        Err(Failure::Problem(problem)) if problem.code == Code::OriginTimeout => {}
+        Err(failure)
+            if failure
+                .problem()
+                .is_some_and(|p| p.code == Code::OriginTimeout) => {}
         // Whoever tries again at once finds the images given back.
         Ok(_) | Err(_) => charge.end(false).await,
+    }
+}
+
+/// Makes what was answered to another the caller's own: it has the caller's label.
+fn make_own(answer: &mut Value, request: &GenerateRequest, role: Role) {
+    if let Some(job) = answer.get_mut("job").and_then(Value::as_object_mut) {
+        job.insert("task_id".to_owned(), request.task_id.clone().into());
+    }
+    if let (Role::Late, Some(answer)) = (role, answer.as_object_mut()) {
+        answer.insert("cached".to_owned(), true.into());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the origin offers: asked for once a minute, so that a request that it would refuse is
 //! refused here, at no cost to it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,9 +11,8 @@ use worker::{Date, console_warn};
 
 use crate::auth::Caller;
 use crate::call::Call;
-use crate::failure::Failure;
 use crate::origin::{self, Ask};
-use crate::settings::Origin;
+use crate::settings::{self, Origin};
 
 /// How long an answer is believed.
 const FRESH_MS: u64 = 60_000;
@@ -22,7 +21,11 @@ const PATIENCE_MS: u64 = 5_000;
 /// How long it may take to answer: what it would refuse it can refuse itself.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// What was answered, and until when it counts.
+/// Where the last answer is kept for places that have none of their own.
+const NAME: &str = "models";
+
+/// What was answered last, and until when it counts unasked.
+#[derive(Clone, Default)]
 struct Kept {
     models: Option<Rc<[Model]>>,
     until_ms: u64,
@@ -30,40 +33,40 @@ struct Kept {
 
 thread_local! {
     /// Of one isolate: requests in it share this and nothing that belongs to one of them.
-    static KEPT: Cell<Option<Kept>> = const { Cell::new(None) };
+    static KEPT: RefCell<Kept> = RefCell::default();
 }
 
-/// The models, or none where the origin does not say: then it has to judge by itself.
+/// The models, or none where no origin has ever said: then it has to judge by itself. While the
+/// origin does not answer, what it said last still counts.
 pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
     let now = Date::now().as_millis();
-    if let Some(kept) = KEPT.take() {
-        let models = kept.models.clone();
-        let is_fresh = now < kept.until_ms;
-        KEPT.set(Some(kept));
-        if is_fresh {
-            return models;
-        }
+    let kept = KEPT.with_borrow(Kept::clone);
+    if now < kept.until_ms {
+        return kept.models;
     }
-    let models = match ask(call, origin).await {
-        Ok(models) => models,
-        Err(failure) => {
-            console_warn!("{}: no models to check by: {failure:?}", call.request_id);
-            None
+    let (models, lasts) = match ask(call, origin).await {
+        Some(models) => {
+            if kept.models.as_ref() != Some(&models) {
+                remember(call, &models);
+            }
+            (Some(models), FRESH_MS)
         }
+        None if kept.models.is_some() => (kept.models, PATIENCE_MS),
+        None => (remembered(call).await, PATIENCE_MS),
     };
-    let lasts = if models.is_some() {
-        FRESH_MS
-    } else {
-        PATIENCE_MS
-    };
-    KEPT.set(Some(Kept {
+    KEPT.set(Kept {
         models: models.clone(),
         until_ms: now + lasts,
-    }));
+    });
     models
 }
 
-async fn ask(call: &Call, origin: &Origin) -> Result<Option<Rc<[Model]>>, Failure> {
+/// Has the origin asked again at the next call: it no longer offers what it said.
+pub fn doubt() {
+    KEPT.with_borrow_mut(|kept| kept.until_ms = 0);
+}
+
+async fn ask(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
     let caller = Caller::ANONYMOUS;
     let ask = Ask {
         method: "GET",
@@ -71,10 +74,29 @@ async fn ask(call: &Call, origin: &Origin) -> Result<Option<Rc<[Model]>>, Failur
         query: "",
         ..Ask::new(call, &caller, LIMIT.min(origin.timeout))
     };
-    let answer = origin::ask(origin, ask).await?;
-    if answer.status != 200 {
-        return Ok(None);
-    }
-    let page = serde_json::from_slice::<Page<Model>>(&answer.bytes.to_vec());
-    Ok(page.ok().map(|page| page.items.into()))
+    // What went wrong is in the log by then.
+    let answer = origin::ask(origin, ask).await.ok()?;
+    let page = (answer.status == 200).then(|| answer.json::<Page<Model>>());
+    Some(page?.ok()?.items.into())
+}
+
+async fn remembered(call: &Call) -> Option<Rc<[Model]>> {
+    let store = call.env.kv(settings::RECIPES).ok()?;
+    let text = store.get(NAME).text().await.ok()??;
+    serde_json::from_str::<Vec<Model>>(&text).ok().map(Rc::from)
+}
+
+fn remember(call: &Call, models: &[Model]) {
+    let (Ok(store), Ok(text)) = (
+        call.env.kv(settings::RECIPES),
+        serde_json::to_string(models),
+    ) else {
+        return;
+    };
+    call.context.wait_until(async move {
+        let kept = async { store.put(NAME, text)?.execute().await };
+        if let Err(error) = kept.await {
+            console_warn!("the models could not be kept: {error}");
+        }
+    });
 }

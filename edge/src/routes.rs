@@ -7,7 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{allowance, auth, generate, health, keys, passing, pictures, respond};
+use crate::{allowance, auth, generate, health, images, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -33,6 +33,7 @@ enum Keyed {
     Generate,
     Pass,
     PassEvents,
+    DeleteImage,
     CreateKey,
     ListKeys,
     RotateKey,
@@ -71,7 +72,10 @@ const TABLE: &[Row] = &[
     ),
     Row(
         "/api/images/{id}",
-        &[("GET", Action::For(EITHER, Keyed::Pass))],
+        &[
+            ("GET", Action::For(EITHER, Keyed::Pass)),
+            ("DELETE", Action::For(MAKER, Keyed::DeleteImage)),
+        ],
     ),
     Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
     Row(
@@ -143,6 +147,7 @@ async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
         Keyed::Generate => generate::generate(call, caller).await,
         Keyed::Pass => passing::pass(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
+        Keyed::DeleteImage => images::delete(&call, caller).await,
         Keyed::CreateKey => keys::create(call).await,
         Keyed::ListKeys => keys::list(&call).await,
         Keyed::RotateKey => keys::rotate(call).await,

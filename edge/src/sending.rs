@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use darkroom_shared::problem::Code;
 use futures_util::future::{Either, select};
+use serde::de::DeserializeOwned;
 use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::JsFuture;
 use worker::worker_sys::web_sys;
@@ -26,6 +27,18 @@ pub struct Whole {
     pub headers: Headers,
     /// All of its body.
     pub bytes: Uint8Array,
+}
+
+impl Whole {
+    /// Its body as a text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.to_vec()).into_owned()
+    }
+
+    /// Its body as JSON.
+    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(&self.bytes.to_vec())
+    }
 }
 
 /// What was asked to be a stream of events.
@@ -127,7 +140,8 @@ pub async fn read_bytes(body: ResponseBody) -> worker::Result<Uint8Array> {
     Ok(Uint8Array::new(&buffer))
 }
 
-async fn read_whole(response: Response) -> worker::Result<Whole> {
+/// Reads an answer to its end.
+pub async fn read_whole(response: Response) -> worker::Result<Whole> {
     Ok(Whole {
         status: response.status_code(),
         headers: response.headers().clone(),

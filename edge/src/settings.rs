@@ -21,6 +21,10 @@ pub const KEYS: &str = "KEYS";
 
 /// The Durable Objects of the keys' allowances.
 pub const KEY_ALLOWANCES: &str = "KEY_ALLOWANCES";
+/// The Durable Objects of the recipes' flights.
+pub const FLIGHTS: &str = "FLIGHTS";
+/// The KV namespace of finished recipes and deleted pictures.
+pub const RECIPES: &str = "RECIPES";
 /// The platform's rate limiter.
 pub const BURST: &str = "BURST";
 

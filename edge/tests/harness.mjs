@@ -56,8 +56,11 @@ class Edge {
     this.options = {
       scriptPath: fileURLToPath(new URL("index.js", build)),
       modulesRoot: fileURLToPath(build),
-      kvNamespaces: ["KEYS"],
-      durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } },
+      kvNamespaces: ["KEYS", "RECIPES"],
+      durableObjects: {
+        KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true },
+        FLIGHTS: { className: "Flight", useSQLite: true },
+      },
       ...options,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
     };

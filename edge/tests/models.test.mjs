@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
 import test, { beforeEach } from "node:test";
 import { LIMIT, problem, useEdge } from "./harness.mjs";
-import { json } from "./origin.mjs";
+import { MODEL, json } from "./origin.mjs";
 
 const edge = useEdge();
 const waiting = useEdge();
-
-const MODEL = {
-  name: "demo",
-  revision: "r1",
-  engine: "e1",
-  default: true,
-  defaults: { width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
-  schedulers: ["euler", "unipc"],
-  formats: ["png", "webp"],
-};
 
 beforeEach(() => {
   for (const { origin } of [edge, waiting]) {

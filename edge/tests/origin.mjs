@@ -8,6 +8,17 @@ const COVERED = '("@method" "@path" "@query" "content-digest" "darkroom-caller")
 const INPUT = /^darkroom=(\(.*\);created=(\d+);nonce="([0-9a-f]{32})";keyid="([^"]+)";alg="hmac-sha256")$/;
 const UNSIGNED = ["/healthz", "/readyz"];
 
+/** What an origin offers, as it says it. */
+export const MODEL = {
+  name: "demo",
+  revision: "r1",
+  engine: "e1",
+  default: true,
+  defaults: { width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
+  schedulers: ["euler", "unipc"],
+  formats: ["png", "webp"],
+};
+
 export class ScriptedOrigin {
   /** Requests whose signature was good, in the order they came: `{method, url, headers, body}`. */
   requests = [];

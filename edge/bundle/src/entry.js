@@ -111,3 +111,9 @@ export class KeyAllowance extends RustObject {
     super(edge.KeyAllowance, objectState, env);
   }
 }
+
+export class Flight extends RustObject {
+  constructor(objectState, env) {
+    super(edge.Flight, objectState, env);
+  }
+}

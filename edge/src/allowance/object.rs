@@ -114,7 +114,7 @@ impl KeyAllowance {
         let answer = origin::ask(&origin, ask).await.ok()?;
         match answer.status {
             200 => {
-                let job = serde_json::from_slice::<Stands>(&answer.bytes.to_vec());
+                let job = answer.json::<Stands>();
                 let job = job.inspect_err(|error| console_error!("{request_id}: no job: {error}"));
                 let Stands { status } = job.ok()?;
                 status.is_final().then_some(status == Status::Succeeded)

@@ -5,6 +5,7 @@
 //! so that an answer may be kept for a year, here and everywhere.
 
 mod answer;
+mod deleted;
 mod part;
 mod stored;
 
@@ -12,7 +13,11 @@ use worker::{Cache, ResponseBuilder, console_warn};
 
 use crate::call::Call;
 use crate::failure::Answer;
-use stored::{Picture, body_of};
+use crate::routes::not_found;
+use stored::Picture;
+
+pub use deleted::forget;
+pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";
 const MISS: &str = "darkroom-edge; fwd=miss; stored";
@@ -24,6 +29,9 @@ pub async fn serve(call: &Call) -> Answer {
     let cache = Cache::default();
     match cache.get(key.as_str(), false).await {
         Ok(Some(kept)) => {
+            if deleted::is(call, &call.path).await {
+                return Err(not_found());
+            }
             // What comes out of the cache cannot be changed.
             let headers = kept.headers().clone();
             headers.set("cache-status", HIT)?;

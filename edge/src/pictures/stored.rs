@@ -21,7 +21,7 @@ pub(super) struct Picture {
 }
 
 /// A body of these bytes, without taking them through the wasm's memory.
-pub(super) fn body_of(bytes: &Uint8Array) -> worker::Result<ResponseBody> {
+pub fn body_of(bytes: &Uint8Array) -> worker::Result<ResponseBody> {
     let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
     Ok(Response::from(response).into_parts().1)
 }
@@ -68,7 +68,7 @@ pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
 /// The origin's own problem, where it is one that concerns the caller.
 fn refusal(call: &Call, answer: &Whole) -> Failure {
     let status = answer.status;
-    match serde_json::from_slice::<Problem>(&answer.bytes.to_vec()) {
+    match answer.json::<Problem>() {
         Ok(problem) if problem.status == status && status != 401 => problem.into(),
         _ => {
             console_error!("{}: no picture, but {status}", call.request_id);

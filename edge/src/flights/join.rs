@@ -1,0 +1,75 @@
+//! Joining a recipe's flight.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use darkroom_shared::problem::Code;
+use futures_util::future::{Either, select};
+use worker::js_sys::Uint8Array;
+use worker::{Delay, Env, Method, Request, RequestInit, Stub, console_error};
+
+use super::message::{BOARDING, Boarding, Role, read};
+use crate::failure::Failure;
+use crate::order::Order;
+use crate::sending::{Whole, read_whole};
+use crate::settings::Origin;
+use crate::{objects, settings};
+
+/// What the object may take beside the origin.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What came of joining.
+pub struct Flown {
+    /// What the origin answered.
+    pub answer: Result<Whole, Failure>,
+    /// What the caller was to the flight.
+    pub role: Role,
+}
+
+/// Asks for the pictures of the recipe called `name`, together with all who want them now.
+pub async fn join(
+    env: &Env,
+    name: &str,
+    order: &Order<'_>,
+    origin: &Origin,
+) -> Result<Flown, Failure> {
+    let boarding = Boarding {
+        account: order.caller.as_str().to_owned(),
+        job: order.job.to_owned(),
+        prefer: order.prefer.clone(),
+        wait: order.wait,
+        deadline: order.deadline,
+        request_id: order.request_id.to_owned(),
+    };
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_body(Some(Uint8Array::from(order.body).into()));
+    let request = Request::new_with_init("https://flight/", &init)?;
+    // Accounts and ids are plain: a header takes them.
+    let boarding = serde_json::to_string(&boarding).map_err(worker::Error::from)?;
+    request.headers().set(BOARDING, &boarding)?;
+    let flight = objects::named(env, settings::FLIGHTS, name)?;
+    // Twice the wait: a caller may find that the job it joined is gone, and begin its own.
+    let limit = order.limit(origin) * 2 + GRACE;
+    let answer = send(&flight, request, limit).await?;
+    let (role, answer) = read(answer)?;
+    Ok(Flown { answer, role })
+}
+
+/// Forgets a recipe's pictures: for whoever asks next they are made anew.
+pub async fn forget(env: &Env, name: &str) -> Result<(), Failure> {
+    let flight = objects::named(env, settings::FLIGHTS, name)?;
+    let request = Request::new("https://flight/", Method::Delete)?;
+    send(&flight, request, GRACE).await.map(drop)
+}
+
+async fn send(flight: &Stub, request: Request, limit: Duration) -> Result<Whole, Failure> {
+    let answer = pin!(async { read_whole(flight.fetch_with_request(request).await?).await });
+    match select(answer, Delay::from(limit)).await {
+        Either::Left((Ok(answer), _)) => return Ok(answer),
+        Either::Left((Err(error), _)) => console_error!("a flight failed: {error}"),
+        Either::Right(_) => console_error!("a flight took too long"),
+    }
+    let detail = "the recipe's flight cannot be reached now";
+    Err(Failure::new(Code::Unavailable, detail))
+}

@@ -1,0 +1,111 @@
+//! What is said between a caller and a recipe's flight: a header each way, since bodies are large.
+
+use darkroom_shared::problem::{CONTENT_TYPE, Problem};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use worker::js_sys::Uint8Array;
+use worker::{Headers, Response, ResponseBuilder};
+
+use crate::failure::Failure;
+use crate::pictures::body_of;
+use crate::sending::Whole;
+
+/// Carries a [`Boarding`] to the object.
+pub(super) const BOARDING: &str = "darkroom-boarding";
+/// Carries a [`Role`] back.
+const ROLE: &str = "darkroom-role";
+/// Says that the answer is a problem of the edge's own, and none of the origin's.
+const FAILED: &str = "darkroom-failed";
+
+/// Who asks for a recipe, beside the body of the request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Boarding {
+    /// On whose behalf.
+    pub account: String,
+    /// The job's id, should this caller begin the flight.
+    pub job: String,
+    /// The `Prefer` header for the origin, where there is one.
+    pub prefer: Option<String>,
+    /// The seconds that it comes to.
+    pub wait: u32,
+    /// Seconds within which the pictures are needed.
+    pub deadline: Option<u32>,
+    /// For the logs.
+    pub request_id: String,
+}
+
+/// What a caller was to the flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// It began the flight: the job has the id that it brought.
+    Led,
+    /// It came to a flight that was under way.
+    Joined,
+    /// It came when the pictures were there.
+    Late,
+}
+
+/// How a call to the origin ended.
+pub(super) type Outcome = Result<Whole, Failure>;
+
+/// The answer of the object.
+pub(super) fn respond(role: Role, outcome: &Outcome) -> worker::Result<Response> {
+    let (status, headers, body) = match outcome {
+        Ok(answer) => (
+            answer.status,
+            answer.headers.clone(),
+            body_of(&answer.bytes)?,
+        ),
+        Err(failure) => {
+            let problem = failure.problem().ok_or("the flight failed")?;
+            let headers = Headers::new();
+            headers.set("content-type", CONTENT_TYPE)?;
+            headers.set(FAILED, "")?;
+            let bytes = Uint8Array::from(problem.to_json().as_bytes());
+            (problem.status, headers, body_of(&bytes)?)
+        }
+    };
+    headers.set(ROLE, &serde_json::to_string(&role)?)?;
+    Ok(ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(headers)
+        .body(body))
+}
+
+/// Reads [`respond`].
+pub(super) fn read(answer: Whole) -> worker::Result<(Role, Outcome)> {
+    let role = serde_json::from_str(&answer.headers.get(ROLE)?.unwrap_or_default())?;
+    if answer.headers.get(FAILED)?.is_none() {
+        return Ok((role, Ok(answer)));
+    }
+    let problem: Problem = answer.json()?;
+    Ok((role, Err(problem.into())))
+}
+
+/// An answer that was kept.
+pub(super) fn finished(answer: &str) -> worker::Result<Whole> {
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    Ok(Whole {
+        status: 200,
+        headers,
+        bytes: Uint8Array::from(answer.as_bytes()),
+    })
+}
+
+/// Whether a job that was known is no more to be had: its pictures were deleted, or it is one that
+/// its owner has left to others.
+pub(super) fn is_gone(outcome: &Outcome) -> bool {
+    #[derive(Deserialize)]
+    struct Pictures {
+        images: Vec<IgnoredAny>,
+    }
+    match outcome {
+        Ok(answer) if answer.status == 200 => {
+            let pictures = answer.json::<Pictures>();
+            pictures.is_ok_and(|pictures| pictures.images.is_empty())
+        }
+        Ok(answer) => answer.status == 404,
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,198 @@
+//! The Durable Object of one recipe: one job for all who want it.
+//!
+//! Every call to the origin is the same generate call under the job's id, so that asking again,
+//! for whatever reason, never makes a second picture. One at a time waits there for all.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use darkroom_shared::problem::Code;
+use darkroom_shared::timestamp::UnixMillis;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, LocalBoxFuture, Shared, select};
+use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object};
+
+use super::log::{Flying, Log};
+use super::message::{BOARDING, Boarding, Outcome, Role, finished, is_gone, respond};
+use super::reader::add_reader;
+use crate::auth::Caller;
+use crate::call::now;
+use crate::failure::Failure;
+use crate::order::Order;
+use crate::settings;
+
+/// How long a flight's job, and what was answered, are remembered.
+const MEMORY: Duration = Duration::from_hours(24);
+/// Patience that is left beyond the origin's, and not worth asking it again.
+const WORTH_MILLIS: UnixMillis = 1_000;
+/// Before asking again whether a job has been accepted that is about to be.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One recipe's flight.
+#[durable_object(alarm)]
+pub struct Flight {
+    state: State,
+    env: Env,
+    /// The call to the origin that is under way.
+    call: RefCell<Option<OriginCall>>,
+}
+
+#[derive(Clone)]
+struct OriginCall {
+    /// Until when the origin waits for the pictures.
+    until: UnixMillis,
+    outcome: Shared<LocalBoxFuture<'static, Rc<Outcome>>>,
+}
+
+impl DurableObject for Flight {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            call: RefCell::new(None),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let Some(boarding) = request.headers().get(BOARDING)? else {
+            Log::open(&self.state)?.forget()?;
+            return Response::empty();
+        };
+        let boarding = serde_json::from_str(&boarding)?;
+        let body: Rc<[u8]> = request.bytes().await?.into();
+        let (role, outcome) = self.board(&boarding, &body).await?;
+        respond(role, &outcome)
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        Log::open(&self.state)?.forget()?;
+        Response::empty()
+    }
+}
+
+impl Flight {
+    async fn board(
+        &self,
+        boarding: &Boarding,
+        body: &Rc<[u8]>,
+    ) -> worker::Result<(Role, Rc<Outcome>)> {
+        let log = Log::open(&self.state)?;
+        while let Some(flying) = log.flying()? {
+            if let Some(answer) = &flying.answer {
+                return Ok((Role::Late, Rc::new(Ok(finished(answer)?))));
+            }
+            if flying.account != boarding.account {
+                self.share(&log, &flying, boarding, body).await?;
+            }
+            let outcome = self.wait(&flying, boarding, body).await;
+            log.note(&flying, &outcome)?;
+            if !is_gone(&outcome) {
+                return Ok((Role::Joined, outcome));
+            }
+            log.forget_job(&flying.job)?;
+        }
+        let flying = log.begin(boarding)?;
+        self.call.replace(None);
+        self.ask(&flying, boarding, body, 0);
+        self.state.storage().set_alarm(MEMORY).await?;
+        let outcome = self.wait(&flying, boarding, body).await;
+        log.note(&flying, &outcome)?;
+        Ok((Role::Led, outcome))
+    }
+
+    /// Waits for the flight's pictures as long as the caller does.
+    async fn wait(&self, flying: &Flying, boarding: &Boarding, body: &Rc<[u8]>) -> Rc<Outcome> {
+        let end = now() + UnixMillis::from(boarding.wait) * 1000;
+        loop {
+            let left = end - now();
+            let call = self.under_way();
+            let call = call.unwrap_or_else(|| self.ask(flying, boarding, body, left));
+            let outcome = if call.until <= end {
+                call.outcome.await
+            } else {
+                let patience = Delay::from(Duration::from_millis(left.max(0).unsigned_abs()));
+                match select(call.outcome, patience).await {
+                    Either::Left((outcome, _)) => outcome,
+                    // The others wait on; this one is told how the job stands.
+                    Either::Right(_) => return self.ask(flying, boarding, body, 0).outcome.await,
+                }
+            };
+            let is_unfinished = matches!(&*outcome, Ok(answer) if answer.status == 202);
+            if !is_unfinished || call.until + WORTH_MILLIS >= end {
+                return outcome;
+            }
+        }
+    }
+
+    fn under_way(&self) -> Option<OriginCall> {
+        let call = self.call.borrow().clone();
+        call.filter(|call| call.outcome.peek().is_none())
+    }
+
+    /// Begins a call to the origin, which waits for the pictures for so long.
+    fn ask(
+        &self,
+        flying: &Flying,
+        boarding: &Boarding,
+        body: &Rc<[u8]>,
+        left: UnixMillis,
+    ) -> OriginCall {
+        let leads = flying.job == boarding.job;
+        let wait = u32::try_from(left.max(0) / 1000).unwrap_or_default();
+        let (wait, prefer, deadline) = match leads {
+            true => (boarding.wait, boarding.prefer.clone(), boarding.deadline),
+            // A job that was accepted has met its deadline, as far as anybody could tell.
+            false => (wait, Some(format!("wait={wait}")), None),
+        };
+        let (env, body, flying) = (self.env.clone(), Rc::clone(body), flying.clone());
+        let request_id = boarding.request_id.clone();
+        let outcome = async move {
+            let order = Order {
+                job: &flying.job,
+                caller: &Caller::account(flying.account),
+                body: &body,
+                prefer,
+                wait,
+                deadline,
+                request_id: &request_id,
+            };
+            let outcome = match settings::origin(&env) {
+                Ok(origin) => order.hand_in(&origin).await,
+                Err(failure) => Err(failure),
+            };
+            Rc::new(outcome)
+        };
+        let call = OriginCall {
+            until: now() + UnixMillis::from(wait) * 1000,
+            outcome: outcome.boxed_local().shared(),
+        };
+        if self.under_way().is_none() {
+            self.call.replace(Some(call.clone()));
+        }
+        call
+    }
+
+    /// Makes the caller's account a reader of the job, so that nobody else can end it for them.
+    /// The job may be about to be accepted: then this waits for it.
+    async fn share(
+        &self,
+        log: &Log,
+        flying: &Flying,
+        boarding: &Boarding,
+        body: &[u8],
+    ) -> worker::Result<()> {
+        while log.flying()?.is_some_and(|known| known.job == flying.job) {
+            match add_reader(&self.env, &flying.job, boarding, body).await {
+                Err(Failure::Problem(problem)) if problem.code == Code::NotFound => {}
+                // What else went wrong is in the log; the pictures are public all the same.
+                Ok(()) | Err(_) => break,
+            }
+            if self.under_way().is_none() {
+                break;
+            }
+            Delay::from(PAUSE).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Making an account a reader of another's job.
+
+use serde::Deserialize;
+use serde_json::json;
+use worker::{Env, console_error};
+
+use super::message::Boarding;
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::origin::{self, Ask};
+use crate::routes::not_found;
+use crate::sending::unreachable_origin;
+use crate::settings;
+
+/// Of a request, what is the caller's own and not the recipe's.
+#[derive(Deserialize)]
+struct Label {
+    task_id: Option<String>,
+}
+
+/// Makes the account that boards a reader of the job, under its own label.
+///
+/// # Errors
+/// Not found for a job that the origin does not know, or not yet.
+pub(super) async fn add_reader(
+    env: &Env,
+    job: &str,
+    boarding: &Boarding,
+    body: &[u8],
+) -> Result<(), Failure> {
+    let label: Label = serde_json::from_slice(body).map_err(worker::Error::from)?;
+    let origin = settings::origin(env)?;
+    let ask = Ask {
+        method: "POST",
+        path: &format!("/api/jobs/{job}/readers"),
+        query: "",
+        caller: &Caller::account(boarding.account.clone()),
+        request_id: &boarding.request_id,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body: json!({ "task_id": label.task_id }).to_string().into_bytes(),
+        limit: origin.timeout,
+    };
+    match origin::ask(&origin, ask).await?.status {
+        204 => Ok(()),
+        404 => Err(not_found()),
+        status => {
+            console_error!("{}: a job cannot be shared: {status}", boarding.request_id);
+            Err(unreachable_origin())
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `DELETE /api/images/{id}`: the picture is gone, and so is what was remembered of it.
+
+use darkroom_shared::job::DeletedImage;
+use darkroom_shared::request::Visibility;
+use worker::{ResponseBuilder, console_error};
+
+use crate::auth::Caller;
+use crate::call::Call;
+use crate::failure::Answer;
+use crate::origin::{self, Ask};
+use crate::{finished, flights, pictures, respond, settings};
+
+/// Has the origin delete an image, and forgets its recipe and its picture.
+pub async fn delete(call: &Call, caller: &Caller) -> Answer {
+    let origin = settings::origin(&call.env)?;
+    let ask = Ask::new(call, caller, origin.timeout);
+    let answer = origin::ask(&origin, ask).await?;
+    let deleted = match answer.status {
+        200 => answer.json::<DeletedImage>(),
+        _ => return respond::relay(call, &answer, &origin),
+    };
+    let deleted = deleted.map_err(|error| {
+        console_error!("{}: no deleted image: {error}", call.request_id);
+        crate::sending::unreachable_origin()
+    })?;
+    let visibility = match deleted.key.starts_with("private/") {
+        true => Visibility::Private,
+        false => Visibility::Public,
+    };
+    let hash = &deleted.recipe_sha256;
+    let name = finished::name(hash, deleted.n, visibility, caller.as_str());
+    flights::forget(&call.env, &name).await?;
+    finished::forget(call, &name).await?;
+    pictures::forget(call, &deleted.key).await?;
+    Ok(ResponseBuilder::new()
+        .with_status(204)
+        .with_header("cache-control", "no-store")?
+        .empty())
+}

@@ -1,0 +1,56 @@
+//! Handing a job in to the origin.
+
+use std::time::Duration;
+
+use darkroom_shared::deadline;
+
+use crate::auth::Caller;
+use crate::failure::Failure;
+use crate::origin::{self, Ask};
+use crate::sending::Whole;
+use crate::settings::Origin;
+
+/// A job that is about to be handed in. Sent twice, it is still one job.
+pub struct Order<'a> {
+    /// The id that the job shall have.
+    pub job: &'a str,
+    /// Whose it is.
+    pub caller: &'a Caller,
+    /// The checked request, its seed in it.
+    pub body: &'a [u8],
+    /// The `Prefer` header, where there is one.
+    pub prefer: Option<String>,
+    /// The seconds that it comes to.
+    pub wait: u32,
+    /// Seconds within which the pictures are needed.
+    pub deadline: Option<u32>,
+    /// Passed on, so that both logs speak of one request.
+    pub request_id: &'a str,
+}
+
+impl Order<'_> {
+    /// Hands the job in. The origin waits for its pictures, and then answers "accepted".
+    pub async fn hand_in(&self, origin: &Origin) -> Result<Whole, Failure> {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.extend(self.prefer.clone().map(|prefer| ("prefer", prefer)));
+        let deadline = self.deadline.map(|seconds| seconds.to_string());
+        headers.extend(deadline.map(|seconds| (deadline::HEADER, seconds)));
+        let ask = Ask {
+            method: "POST",
+            path: "/api/media/generate-image",
+            // Signed with the rest.
+            query: &format!("job={}", self.job),
+            caller: self.caller,
+            request_id: self.request_id,
+            headers,
+            body: self.body.to_vec(),
+            limit: self.limit(origin),
+        };
+        origin::ask(origin, ask).await
+    }
+
+    /// How long the answer may take.
+    pub fn limit(&self, origin: &Origin) -> Duration {
+        Duration::from_secs(self.wait.into()) + origin.timeout
+    }
+}

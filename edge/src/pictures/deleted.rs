@@ -1,0 +1,48 @@
+//! Marks of deleted pictures: a picture may lie in many caches, which nobody can all reach, so
+//! that a mark is looked for before a cached one is given.
+
+use worker::{Cache, console_error};
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::settings;
+
+/// What marks begin with, beside finished recipes in the same store.
+const MARK: &str = "deleted:";
+/// As long as a cache may keep a picture.
+const MEMORY_SECONDS: u64 = 366 * 86_400;
+
+/// Whether the picture at a path was deleted. Where that cannot be told it is taken for one that
+/// is there: its address is hard to guess.
+pub(super) async fn is(call: &Call, path: &str) -> bool {
+    let Ok(store) = call.env.kv(settings::RECIPES) else {
+        return false;
+    };
+    let mark = store.get(&mark(path)).text().await;
+    let mark = mark.inspect_err(|error| {
+        console_error!("{}: no marks of deletion: {error}", call.request_id);
+    });
+    mark.is_ok_and(|mark| mark.is_some())
+}
+
+/// Marks the picture stored under `key` as deleted, and takes it out of this place's cache.
+pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
+    let path = format!("/{key}");
+    let store = call.env.kv(settings::RECIPES)?;
+    let marked = async {
+        let put = store.put(&mark(&path), "")?;
+        put.expiration_ttl(MEMORY_SECONDS).execute().await
+    };
+    marked.await.map_err(|error| {
+        console_error!("{}: a deletion cannot be marked: {error}", call.request_id);
+        worker::Error::from(error.to_string())
+    })?;
+    Cache::default()
+        .delete(format!("{}{path}", call.site), true)
+        .await?;
+    Ok(())
+}
+
+fn mark(path: &str) -> String {
+    format!("{MARK}{path}")
+}

@@ -1,0 +1,327 @@
+// Equal requests: one generation for all who want it now, and none for who comes later.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { MODEL, json, refuse } from "./origin.mjs";
+
+const edge = useEdge();
+before(() => {
+  edge.origin.models = [MODEL];
+});
+
+let seeds = 0;
+/** A request that nobody has made before. */
+const fresh = (body = {}) => ({ prompt: "p", seed: (seeds += 1), ...body });
+
+const id = (request) => new URL(request.url, "http://origin").searchParams.get("job");
+const isGenerate = (request) => request.method === "POST" && id(request) !== null;
+
+/** What the origin answers to a job with all its pictures, or none of them yet. */
+function generated(request, status = "succeeded", body = request.body) {
+  const { seed, task_id = null } = JSON.parse(body);
+  const { revision, engine } = MODEL;
+  const job = { id: id(request), status, task_id, images: [] };
+  if (status === "succeeded") job.images.push({ id: `image-${job.id}`, seed, url: "http://x/" });
+  return { job, images: job.images, image_url: null, cached: false, recipe: { seed, revision, engine } };
+}
+
+/** An origin that makes every picture at once. */
+function prompt(request, response, body) {
+  json(response, 200, generated(request, "succeeded", body));
+}
+
+/** An origin that holds its answers until it is told. */
+class Held {
+  held = [];
+  #waiting = [];
+
+  constructor(to) {
+    to.origin.requests.splice(0);
+    to.origin.answer = (request, response, body) => {
+      if (!isGenerate(request)) return response.writeHead(204).end();
+      const call = { request, response, body, job: id(request), prefer: request.headers.prefer };
+      this.held.push(call);
+      this.#waiting.splice(0).forEach((wake) => wake());
+    };
+  }
+
+  /** The calls that came, once there are so many. */
+  async calls(count) {
+    while (this.held.length < count) await new Promise((resolve) => this.#waiting.push(resolve));
+    assert.equal(this.held.length, count);
+    return this.held;
+  }
+
+  static finish = ({ request, response, body }) =>
+    json(response, 200, generated(request, "succeeded", body));
+  static accept = ({ request, response, body }) =>
+    json(response, 202, generated(request, "queued", body));
+}
+
+const status = (response) => response.headers.get("cache-status");
+
+test("fifty callers at once cost one generation", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const calls = Array.from({ length: 50 }, (_, i) => edge.generate({ ...body, task_id: `t${i}` }));
+  const [call] = await origin.calls(1);
+  // Nothing tells when the last of them has boarded; none may be late, none may begin another.
+  Held.finish(call);
+  const answers = await Promise.all(calls);
+  const bodies = await Promise.all(answers.map((answer) => answer.json()));
+  bodies.forEach((body, i) => {
+    assert.equal(answers[i].status, 200);
+    assert.equal(body.job.id, call.job);
+    assert.equal(body.job.task_id, `t${i}`);
+  });
+  assert.equal(answers.filter((answer) => /fwd=miss$/.test(status(answer))).length, 1);
+  assert.equal(edge.origin.requests.length, 1);
+});
+
+test("a finished recipe is answered with no call to the origin", LIMIT, async () => {
+  edge.origin.answer = prompt;
+  const body = fresh({ task_id: "first" });
+  const made = await edge.generate(body);
+  assert.equal(status(made), "darkroom-edge; fwd=miss");
+  const first = await made.json();
+  assert.equal(first.cached, false);
+  edge.origin.requests.splice(0);
+  for (const task_id of ["second", undefined]) {
+    const hit = await edge.generate({ ...body, task_id });
+    assert.equal(hit.status, 200);
+    assert.equal(status(hit), "darkroom-edge; hit");
+    const again = await hit.json();
+    assert.equal(again.cached, true);
+    assert.equal(again.job.task_id, task_id ?? null);
+    assert.deepEqual(again.images, first.images);
+  }
+  // Other fields, other pictures.
+  for (const other of [{ steps: 7 }, { n: 2 }, { seed: body.seed + 1000 }]) {
+    assert.equal(status(await edge.generate({ ...body, ...other })), "darkroom-edge; fwd=miss");
+  }
+  assert.equal(edge.origin.requests.length, 3);
+});
+
+test("a seed that was drawn can be asked for, and no seed is a new picture", LIMIT, async () => {
+  edge.origin.answer = prompt;
+  edge.origin.requests.splice(0);
+  const { recipe } = await (await edge.generate({ prompt: "drawn" })).json();
+  await edge.generate({ prompt: "drawn" });
+  assert.equal(edge.origin.requests.length, 2);
+  const again = await edge.generate({ prompt: "drawn", seed: recipe.seed });
+  assert.equal(status(again), "darkroom-edge; hit");
+});
+
+test("what failed is told to all, and is tried anew by the next", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const both = [edge.generate(body), edge.generate(body)];
+  const [call] = await origin.calls(1);
+  refuse(call.request, call.response, 500, "generation_failed");
+  const statuses = (await Promise.all(both)).map(({ status }) => status);
+  edge.origin.answer = prompt;
+  // The second may have come when the first was over.
+  assert.ok(statuses.every((status) => status === 500) || origin.held.length === 2);
+  const next = await edge.generate(body);
+  assert.equal(next.status, 200);
+  assert.notEqual((await next.json()).job.id, call.job);
+});
+
+test("whoever cannot wait is told of the job, and the others wait on", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const patient = edge.generate(body);
+  await origin.calls(1);
+  const hurried = edge.generate(body, { headers: { prefer: "respond-async" } });
+  const [first, second] = await origin.calls(2);
+  assert.equal(second.job, first.job);
+  assert.equal(second.prefer, "wait=0");
+  Held.accept(second);
+  const accepted = await hurried;
+  assert.equal(accepted.status, 202);
+  assert.equal(status(accepted), "darkroom-edge; fwd=miss; collapsed");
+  Held.finish(first);
+  assert.equal((await patient).status, 200);
+});
+
+test("whoever waits longer than the first is answered with the pictures", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const hurried = edge.generate(body, { headers: { prefer: "respond-async" } });
+  Held.accept((await origin.calls(1))[0]);
+  assert.equal((await hurried).status, 202);
+  const patient = edge.generate(body, { headers: { prefer: "wait=10" } });
+  const [first, second] = await origin.calls(2);
+  assert.equal(second.job, first.job);
+  assert.match(second.prefer, /^wait=(9|10)$/);
+  Held.finish(second);
+  assert.equal((await patient).status, 200);
+});
+
+test("a caller who hangs up takes nothing from the others", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const hangUp = new AbortController();
+  const first = edge.generate(body, { signal: hangUp.signal });
+  const [call] = await origin.calls(1);
+  const second = edge.generate(body);
+  hangUp.abort();
+  await assert.rejects(first);
+  Held.finish(call);
+  assert.equal((await second).status, 200);
+  await origin.calls(1);
+});
+
+test("an account that joins another's flight reads its job under its own label", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh({ task_id: "theirs" });
+  const first = edge.generate(body);
+  const [call] = await origin.calls(1);
+  const { key, account } = await edge.newKey();
+  const asked = new Promise((resolve) => {
+    const answer = edge.origin.answer;
+    edge.origin.answer = (request, response, body) => {
+      if (request.url.endsWith("/readers")) resolve({ ...request, body, headers: request.headers });
+      answer(request, response, body);
+    };
+  });
+  const second = edge.generate({ ...body, task_id: "mine" }, { key });
+  const reader = await asked;
+  assert.equal(reader.headers["darkroom-caller"], account);
+  assert.deepEqual(JSON.parse(reader.body), { task_id: "mine" });
+  Held.finish(call);
+  assert.equal((await (await first).json()).job.task_id, "theirs");
+  const shared = await (await second).json();
+  assert.equal(shared.job.task_id, "mine");
+  assert.equal(shared.job.id, call.job);
+});
+
+test("only who begins a flight is charged for its images", LIMIT, async () => {
+  const origin = new Held(edge);
+  const { key } = await edge.newKey({ daily_images: 2 });
+  const body = fresh();
+  const first = edge.generate(body, { key });
+  const [call] = await origin.calls(1);
+  const second = edge.generate(body, { key });
+  Held.finish(call);
+  assert.equal((await first).status, 200);
+  assert.equal((await second).status, 200);
+  edge.origin.answer = prompt;
+  assert.equal((await edge.generate(body, { key })).status, 200);
+  // One image is left; the charges of the others come back behind their answers.
+  const next = fresh();
+  let last = await edge.generate(next, { key });
+  for (let tries = 0; last.status === 429 && tries < 100; tries += 1) {
+    last = await edge.generate(next, { key });
+  }
+  assert.equal(last.status, 200);
+  await problem(await edge.generate(fresh(), { key }), 429, "quota_exceeded");
+  // What is there needs no image.
+  assert.equal((await edge.generate(body, { key })).status, 200);
+});
+
+describe("a deleted image", () => {
+  test("is forgotten with its recipe and its cached picture", LIMIT, async () => {
+    const name = "1-01234567-89ab-cdef-0123-456789abcdef.png";
+    const recipes = [];
+    edge.origin.answer = (request, response, body) => {
+      if (request.method === "DELETE") {
+        return json(response, 200, { key: `generated/${name}`, recipe_sha256: recipes[0], n: 1 });
+      }
+      if (request.method === "GET") {
+        response.writeHead(200, { "content-type": "image/png" });
+        return response.end("picture");
+      }
+      prompt(request, response, body);
+    };
+    const body = fresh();
+    assert.equal((await edge.generate(body)).status, 200);
+    const kv = await edge.miniflare.getKVNamespace("RECIPES");
+    let kept;
+    while (!kept) {
+      const { keys } = await kv.list({ prefix: "public:" });
+      for (const { name } of keys) {
+        const { recipe } = JSON.parse(await kv.get(name));
+        if (recipe.seed === body.seed) kept = name;
+      }
+    }
+    recipes.push(kept.split(":")[1]);
+    const picture = () => edge.fetch(`/generated/${name}`, { key: null });
+    while (status(await picture()) !== "darkroom-edge; hit");
+
+    const deleted = await edge.fetch("/api/images/some-id", { method: "DELETE" });
+    assert.equal(deleted.status, 204);
+    edge.origin.answer = (request, response, body) =>
+      request.method === "GET" ? refuse(request, response, 404, "not_found") : prompt(request, response, body);
+    await problem(await picture(), 404, "not_found");
+    assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
+  });
+
+  test("of another account is not there", LIMIT, async () => {
+    edge.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
+    await problem(await edge.fetch("/api/images/x", { method: "DELETE" }), 404, "not_found");
+  });
+
+  test("whose job is asked for once more has it made anew", LIMIT, async () => {
+    const origin = new Held(edge);
+    const body = fresh();
+    const hurried = { headers: { prefer: "respond-async" } };
+    const first = edge.generate(body, hurried);
+    Held.accept((await origin.calls(1))[0]);
+    await first;
+    const next = edge.generate(body, hurried);
+    const [, known] = await origin.calls(2);
+    // It was made, and its image deleted, with nobody looking.
+    json(known.response, 200, { ...generated(known.request, "queued", known.body), job: { id: known.job } });
+    const [, , anew] = await origin.calls(3);
+    assert.notEqual(anew.job, known.job);
+    Held.finish(anew);
+    assert.equal((await next).status, 200);
+  });
+});
+
+describe("an edge that is started anew", () => {
+  const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
+  const lasting = useEdge({ kvPersist: folder, durableObjectsPersist: folder });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("still knows which job makes a recipe, and what was made", LIMIT, async () => {
+    lasting.origin.models = [MODEL];
+    const origin = new Held(lasting);
+    const body = fresh();
+    const first = lasting.generate(body, { headers: { prefer: "respond-async" } });
+    Held.accept((await origin.calls(1))[0]);
+    await first;
+    await lasting.restart();
+    const second = lasting.generate(body);
+    const [before, after] = await origin.calls(2);
+    assert.equal(after.job, before.job);
+    Held.finish(after);
+    assert.equal((await second).status, 200);
+    await lasting.origin.stop();
+    await lasting.restart();
+    // It cannot even ask what is offered any more: what it knows is enough.
+    const late = await lasting.generate(body);
+    assert.equal(late.status, 200);
+    assert.equal(status(late), "darkroom-edge; hit");
+    await problem(await lasting.generate(fresh()), 502, "origin_unreachable");
+  });
+});
+
+test("weights that have changed since are not taken for those that were asked for", LIMIT, async () => {
+  const revision = "r2";
+  edge.origin.models = [{ ...MODEL, revision }];
+  edge.origin.answer = (request, response, body) => {
+    const made = generated(request, "succeeded", body);
+    json(response, 200, { ...made, recipe: { ...made.recipe, revision } });
+  };
+  const body = fresh();
+  // The edge believes for a minute what it was told before.
+  assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
+  assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
+  assert.equal(status(await edge.generate(body)), "darkroom-edge; hit");
+  edge.origin.models = [MODEL];
+});
