@@ -2,7 +2,7 @@
 
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;
-use worker::console_warn;
+use worker::{Request, console_warn};
 
 use crate::call::Call;
 use crate::failure::Failure;
@@ -10,14 +10,12 @@ use crate::failure::Failure;
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
     check_media_type(call)?;
-    let announced = announced_size(call, most)?;
-    read_bounded(call, announced, most).await
+    read_any(&mut call.request, &call.request_id, most).await
 }
 
 /// The same where a body may be left out: it is empty then, whatever its media type.
 pub async fn read_optional_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
-    let announced = announced_size(call, most)?;
-    let body = read_bounded(call, announced, most).await?;
+    let body = read_any(&mut call.request, &call.request_id, most).await?;
     if !body.is_empty() {
         check_media_type(call)?;
     }
@@ -36,26 +34,28 @@ fn check_media_type(call: &Call) -> Result<(), Failure> {
     ))
 }
 
-/// How many bytes a body says it has; none where it does not say.
-fn announced_size(call: &Call, most: usize) -> Result<usize, Failure> {
-    let announced = call.header("content-length");
-    match announced.and_then(|length| length.parse::<u64>().ok()) {
-        Some(length) if length > most as u64 => Err(too_large(most)),
-        length => Ok(length.unwrap_or_default() as usize),
+/// Reads a request's body, of whatever type and of at most `most` bytes. It need not announce its
+/// size, nor keep to what it announced.
+pub async fn read_any(
+    request: &mut Request,
+    request_id: &str,
+    most: usize,
+) -> Result<Vec<u8>, Failure> {
+    let announced = request.headers().get("content-length")?;
+    let announced = announced.and_then(|length| length.parse::<u64>().ok());
+    let announced = announced.unwrap_or_default();
+    if announced > most as u64 {
+        return Err(too_large(most));
     }
-}
-
-/// A body need not announce its size, nor keep to what it announced.
-async fn read_bounded(call: &mut Call, announced: usize, most: usize) -> Result<Vec<u8>, Failure> {
     // Growing into its size, a large body would take half as much memory again on the way.
-    let mut body = Vec::with_capacity(announced);
+    let mut body = Vec::with_capacity(announced as usize);
     // A request without a body has no stream either; that it is empty is for others to tell.
-    let Ok(mut chunks) = call.request.stream() else {
+    let Ok(mut chunks) = request.stream() else {
         return Ok(body);
     };
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {
-            console_warn!("{}: the body ended early: {error}", call.request_id);
+            console_warn!("{request_id}: the body ended early: {error}");
             Failure::new(Code::Malformed, "the body ended before it was complete")
         })?;
         if body.len() + chunk.len() > most {

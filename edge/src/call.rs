@@ -20,6 +20,8 @@ pub struct Call {
     pub query: String,
     /// Named in the answer, in problems and in logs.
     pub request_id: String,
+    /// What a call under an `Idempotency-Key` does has this id, however often it is sent.
+    pub attempt: Option<String>,
     /// The request itself, for its headers and its body.
     pub request: Request,
     /// The Worker's bindings.
@@ -39,6 +41,7 @@ impl Call {
             path: path.to_owned(),
             query: query.to_owned(),
             request_id: request_id(&request),
+            attempt: None,
             request,
             env,
             context,

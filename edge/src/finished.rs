@@ -2,17 +2,34 @@
 //!
 //! They are kept in KV, which spreads what is written, and what is forgotten, within a minute.
 
+use std::cell::RefCell;
+
+use darkroom_shared::job::{Generated, Job, Status};
+use darkroom_shared::kept::Kept;
 use darkroom_shared::request::Visibility;
+use darkroom_shared::timestamp::UnixMillis;
 use serde_json::Value;
 use worker::kv::KvStore;
 use worker::{Env, console_error};
 
-use crate::call::Call;
+use crate::call::{Call, now};
 use crate::failure::Failure;
+use crate::sending::Whole;
 use crate::settings;
 
 /// A month. Whoever asks later has the picture made anew.
 const MEMORY_SECONDS: u64 = 30 * 86_400;
+
+/// How long a place knows that it has kept an answer, so that a job that is asked after again and
+/// again is written once.
+const KNOWN_MILLIS: UnixMillis = 3_600_000;
+/// A name has 80 bytes.
+const ROOM: usize = 5_000;
+
+thread_local! {
+    /// The answers that this isolate has kept.
+    static KEPT: RefCell<Kept<()>> = RefCell::new(Kept::with_room(ROOM));
+}
 
 /// What the pictures of a recipe and its `n - 1` successors are kept under, and what their flight
 /// is called. Public ones are everybody's, private ones their account's.
@@ -48,6 +65,14 @@ pub fn keep(call: &Call, name: String, answer: String) {
     let Ok(store) = store(&call.env) else {
         return;
     };
+    let is_kept = |kept: &mut Kept<()>| {
+        let is_kept = kept.get(&name, now()).is_some();
+        kept.put(name.clone(), (), now() + KNOWN_MILLIS, now());
+        is_kept
+    };
+    if KEPT.with_borrow_mut(is_kept) {
+        return;
+    }
     let request_id = call.request_id.clone();
     call.context.wait_until(async move {
         let kept = async {
@@ -56,12 +81,33 @@ pub fn keep(call: &Call, name: String, answer: String) {
         };
         if let Err(error) = kept.await {
             console_error!("{request_id}: a finished recipe could not be kept: {error}");
+            forget_kept(&name);
         }
     });
 }
 
+/// Keeps the answer that a generate call would have had, had it waited for this job. One that is
+/// not all there, or that cannot be read, is left alone.
+pub fn keep_job(call: &Call, answer: &Whole, account: &str) {
+    let Ok(job) = answer.json::<Job>() else {
+        return;
+    };
+    let n = job.images.len() as u32;
+    let is_whole = job.status == Status::Succeeded && job.progress.steps == n * job.recipe.steps;
+    let Some(visibility) = job.images.first().map(|image| image.visibility) else {
+        return;
+    };
+    let Ok(hash) = job.recipe.hash() else {
+        return;
+    };
+    if is_whole && let Ok(text) = serde_json::to_string(&Generated::from(job)) {
+        keep(call, name(&hash, n, visibility, account), text);
+    }
+}
+
 /// Forgets an answer.
 pub async fn forget(call: &Call, name: &str) -> Result<(), Failure> {
+    forget_kept(name);
     store(&call.env)?.delete(name).await.map_err(|error| {
         console_error!(
             "{}: a recipe could not be forgotten: {error}",
@@ -69,6 +115,10 @@ pub async fn forget(call: &Call, name: &str) -> Result<(), Failure> {
         );
         worker::Error::from(error.to_string()).into()
     })
+}
+
+fn forget_kept(name: &str) {
+    KEPT.with_borrow_mut(|kept| kept.put(name.to_owned(), (), now(), now()));
 }
 
 fn store(env: &Env) -> Result<KvStore, Failure> {

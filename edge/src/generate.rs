@@ -49,7 +49,10 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     // A seed that was drawn just now was never asked for before.
     let shared = name.as_deref().filter(|_| request.seed.is_some());
 
-    let job = random::sortable_id(now())?;
+    let job = match &call.attempt {
+        Some(attempt) => attempt.clone(),
+        None => random::sortable_id(now())?,
+    };
     let charge = Taken::images(&call, caller, &job, request.n);
     let (taken, found) = join(charge, found(&call, shared)).await;
     let mut taken = taken?;

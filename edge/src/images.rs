@@ -23,9 +23,10 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
         console_error!("{}: no deleted image: {error}", call.request_id);
         crate::sending::unreachable_origin()
     })?;
-    let visibility = match deleted.key.starts_with("private/") {
-        true => Visibility::Private,
-        false => Visibility::Public,
+    let visibility = if deleted.key.starts_with("private/") {
+        Visibility::Private
+    } else {
+        Visibility::Public
     };
     let hash = &deleted.recipe_sha256;
     let name = finished::name(hash, deleted.n, visibility, caller.as_str());

@@ -20,6 +20,7 @@ mod finished;
 mod flights;
 mod generate;
 mod health;
+mod idempotency;
 mod images;
 mod keys;
 mod models;

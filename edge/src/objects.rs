@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use worker::{Delay, Env, Method, Request, RequestInit, Stub, console_error};
 
 use crate::failure::Failure;
+use crate::sending::{Whole, read_whole};
 use crate::settings;
 
 /// The object of this name.
@@ -20,36 +21,31 @@ pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
     Ok(namespace.get_by_name(name)?)
 }
 
-/// Says something to an object, and waits for what it answers. One that is reset on the way never
-/// would: `limit` ends that.
+/// Says something to an object in JSON, and reads what it answers.
 pub async fn ask<T: DeserializeOwned>(
     object: &Stub,
     message: &impl Serialize,
     limit: Duration,
 ) -> Result<T, Failure> {
-    let answer = pin!(send(object, message));
-    match select(answer, Delay::from(limit)).await {
-        Either::Left((Ok(answer), _)) => Ok(answer),
-        Either::Left((Err(error), _)) => {
-            console_error!("a Durable Object failed: {error}");
-            Err(unavailable())
-        }
-        Either::Right(_) => {
-            console_error!("a Durable Object took too long");
-            Err(unavailable())
-        }
-    }
-}
-
-async fn send<T: DeserializeOwned>(object: &Stub, message: &impl Serialize) -> worker::Result<T> {
+    let message = serde_json::to_string(message).map_err(worker::Error::from)?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post)
-        .with_body(Some(serde_json::to_string(message)?.into()));
+        .with_body(Some(message.into()));
     // The name is the object's: of the address nothing is used.
     let request = Request::new_with_init("https://object/", &init)?;
-    object.fetch_with_request(request).await?.json().await
+    let answer = send(object, request, limit).await?;
+    Ok(answer.json().map_err(worker::Error::from)?)
 }
 
-fn unavailable() -> Failure {
-    Failure::new(Code::Unavailable, "the edge's books cannot be reached now")
+/// Sends an object a request, and waits for its answer. One that is reset on the way never would:
+/// `limit` ends that.
+pub async fn send(object: &Stub, request: Request, limit: Duration) -> Result<Whole, Failure> {
+    let answer = pin!(async { read_whole(object.fetch_with_request(request).await?).await });
+    match select(answer, Delay::from(limit)).await {
+        Either::Left((Ok(answer), _)) => return Ok(answer),
+        Either::Left((Err(error), _)) => console_error!("a Durable Object failed: {error}"),
+        Either::Right(_) => console_error!("a Durable Object took too long"),
+    }
+    let detail = "the edge's books cannot be reached now";
+    Err(Failure::new(Code::Unavailable, detail))
 }

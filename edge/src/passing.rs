@@ -5,13 +5,25 @@ use crate::call::{Call, is_plain_id};
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::sending::Opened;
-use crate::{respond, settings};
+use crate::{finished, respond, settings};
 
 /// Passes a call without a body on.
 pub async fn pass(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
     respond::relay(call, &origin::ask(&origin, ask).await?, &origin)
+}
+
+/// Passes a question after a job on, and keeps its pictures for whoever asks for its recipe: they
+/// may have been made while nobody waited.
+pub async fn pass_job(call: &Call, caller: &Caller) -> Answer {
+    let origin = settings::origin(&call.env)?;
+    let ask = Ask::new(call, caller, origin.timeout);
+    let answer = origin::ask(&origin, ask).await?;
+    if answer.status == 200 {
+        finished::keep_job(call, &answer, caller.as_str());
+    }
+    respond::relay(call, &answer, &origin)
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body

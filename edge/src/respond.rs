@@ -12,23 +12,28 @@ use crate::settings::Origin;
 const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied"];
 const NO_CONTENT: u16 = 204;
 
-/// Turns whatever a handler ended in into the answer, and names the request in it.
-pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
-    let response = match answer {
-        Ok(response) => response,
-        Err(Failure::Problem(problem)) => self::problem(*problem, request_id)?,
+/// Turns whatever a handler ended in into the answer.
+pub fn response(answer: Answer, request_id: &str) -> worker::Result<Response> {
+    match answer {
+        Ok(response) => Ok(response),
+        Err(Failure::Problem(problem)) => self::problem(*problem, request_id),
         Err(Failure::Limited(limited)) => {
             let (problem, left) = *limited;
             let response = self::problem(problem, request_id)?;
             left.write(response.headers())?;
-            response
+            Ok(response)
         }
         Err(Failure::Runtime(error)) => {
             console_error!("{}: {error}", request_id);
             let problem = Problem::new(Code::Internal, "the edge failed; this was logged");
-            self::problem(problem, request_id)?
+            self::problem(problem, request_id)
         }
-    };
+    }
+}
+
+/// The answer as it is sent: it names the request.
+pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
+    let response = response(answer, request_id)?;
     let headers = response.headers();
     headers.set(REQUEST_ID_HEADER, request_id)?;
     headers.set("x-content-type-options", "nosniff")?;

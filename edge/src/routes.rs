@@ -7,6 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
+use crate::idempotency::{self, Kind};
 use crate::{allowance, auth, generate, health, images, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
@@ -32,6 +33,7 @@ enum Open {
 enum Keyed {
     Generate,
     Pass,
+    PassJob,
     PassEvents,
     DeleteImage,
     CreateKey,
@@ -62,7 +64,7 @@ const TABLE: &[Row] = &[
     Row(
         "/api/jobs/{id}",
         &[
-            ("GET", Action::For(EITHER, Keyed::Pass)),
+            ("GET", Action::For(EITHER, Keyed::PassJob)),
             ("DELETE", Action::For(MAKER, Keyed::Pass)),
         ],
     ),
@@ -132,7 +134,12 @@ pub async fn dispatch(call: Call) -> Answer {
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::For(scopes, action)) => {
             let caller = auth::caller(&call, scopes).await?;
-            keyed(action, call, &caller).await
+            let kind = match action {
+                Keyed::CreateKey | Keyed::RotateKey => Kind::Secret,
+                _ => Kind::Plain,
+            };
+            let work = async |call| keyed(action, call, &caller).await;
+            idempotency::once(call, &caller, kind, work).await
         }
         None => wrong_method(&call, methods),
     }
@@ -146,6 +153,7 @@ async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
         Keyed::Pass => passing::pass(&call, caller).await,
+        Keyed::PassJob => passing::pass_job(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
         Keyed::DeleteImage => images::delete(&call, caller).await,
         Keyed::CreateKey => keys::create(call).await,

@@ -133,7 +133,8 @@ pub fn media_type(headers: &Headers) -> worker::Result<String> {
 pub async fn read_bytes(body: ResponseBody) -> worker::Result<Uint8Array> {
     let stream = match body {
         ResponseBody::Stream(stream) => Some(stream),
-        ResponseBody::Body(_) | ResponseBody::Empty => None,
+        ResponseBody::Body(bytes) => return Ok(bytes.as_slice().into()),
+        ResponseBody::Empty => None,
     };
     let response = web_sys::Response::new_with_opt_readable_stream(stream.as_ref())?;
     let buffer = JsFuture::from(response.array_buffer()?).await?;

@@ -23,6 +23,8 @@ pub const KEYS: &str = "KEYS";
 pub const KEY_ALLOWANCES: &str = "KEY_ALLOWANCES";
 /// The Durable Objects of the recipes' flights.
 pub const FLIGHTS: &str = "FLIGHTS";
+/// The Durable Objects of the idempotency keys.
+pub const IDEMPOTENCY_KEYS: &str = "IDEMPOTENCY_KEYS";
 /// The KV namespace of finished recipes and deleted pictures.
 pub const RECIPES: &str = "RECIPES";
 /// The platform's rate limiter.

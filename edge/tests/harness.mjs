@@ -60,6 +60,7 @@ class Edge {
       durableObjects: {
         KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true },
         FLIGHTS: { className: "Flight", useSQLite: true },
+        IDEMPOTENCY_KEYS: { className: "IdempotencyKey", useSQLite: true },
       },
       ...options,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),

@@ -51,12 +51,16 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The method is not offered here";
     /// The job was canceled before it finished.
     Canceled = "canceled", 409, "The job was canceled";
+    /// A call with the same `Idempotency-Key` is being answered.
+    IdempotencyConflict = "idempotency_conflict", 409, "The same call is being answered";
     /// The body is larger than what is taken.
     TooLarge = "body_too_large", 413, "The body is too large";
     /// The body's media type is not taken.
     UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
     /// The request reads well, but its values are not allowed.
     Invalid = "invalid_request", 422, "The request has invalid values";
+    /// Another call was sent with the same `Idempotency-Key`.
+    IdempotencyMismatch = "idempotency_mismatch", 422, "The Idempotency-Key belongs to another call";
     /// More calls than the key may make in so short a time.
     RateLimited = "rate_limited", 429, "Too many requests";
     /// The day's images of the key are used up.

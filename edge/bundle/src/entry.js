@@ -117,3 +117,9 @@ export class Flight extends RustObject {
     super(edge.Flight, objectState, env);
   }
 }
+
+export class IdempotencyKey extends RustObject {
+  constructor(objectState, env) {
+    super(edge.IdempotencyKey, objectState, env);
+  }
+}

@@ -56,13 +56,18 @@ impl Ledger {
         Ok(Ok(()))
     }
 
-    /// Takes a job's images: all, or none.
+    /// Takes a job's images: all, or none. Those of a job that is open are taken already.
     pub fn take_images(
         &self,
         allowance: &Allowance,
         job: &NewJob,
         now: UnixMillis,
     ) -> worker::Result<Result<(), Refused>> {
+        let open = "SELECT 1 FROM open_jobs WHERE id = ?";
+        let open = self.sql.exec(open, vec![job.id.as_str().into()])?;
+        if open.raw().next().is_some() {
+            return Ok(Ok(()));
+        }
         let used = self.used(IMAGES)?;
         let Some(used) = allowance.images.take(used, job.images, now) else {
             return Ok(Err(Refused::Images));

@@ -1,17 +1,14 @@
 //! Joining a recipe's flight.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use darkroom_shared::problem::Code;
-use futures_util::future::{Either, select};
 use worker::js_sys::Uint8Array;
-use worker::{Delay, Env, Method, Request, RequestInit, Stub, console_error};
+use worker::{Env, Method, Request, RequestInit};
 
 use super::message::{BOARDING, Boarding, Role, read};
 use crate::failure::Failure;
 use crate::order::Order;
-use crate::sending::{Whole, read_whole};
+use crate::sending::Whole;
 use crate::settings::Origin;
 use crate::{objects, settings};
 
@@ -51,7 +48,7 @@ pub async fn join(
     let flight = objects::named(env, settings::FLIGHTS, name)?;
     // Twice the wait: a caller may find that the job it joined is gone, and begin its own.
     let limit = order.limit(origin) * 2 + GRACE;
-    let answer = send(&flight, request, limit).await?;
+    let answer = objects::send(&flight, request, limit).await?;
     let (role, answer) = read(answer)?;
     Ok(Flown { answer, role })
 }
@@ -60,16 +57,5 @@ pub async fn join(
 pub async fn forget(env: &Env, name: &str) -> Result<(), Failure> {
     let flight = objects::named(env, settings::FLIGHTS, name)?;
     let request = Request::new("https://flight/", Method::Delete)?;
-    send(&flight, request, GRACE).await.map(drop)
-}
-
-async fn send(flight: &Stub, request: Request, limit: Duration) -> Result<Whole, Failure> {
-    let answer = pin!(async { read_whole(flight.fetch_with_request(request).await?).await });
-    match select(answer, Delay::from(limit)).await {
-        Either::Left((Ok(answer), _)) => return Ok(answer),
-        Either::Left((Err(error), _)) => console_error!("a flight failed: {error}"),
-        Either::Right(_) => console_error!("a flight took too long"),
-    }
-    let detail = "the recipe's flight cannot be reached now";
-    Err(Failure::new(Code::Unavailable, detail))
+    objects::send(&flight, request, GRACE).await.map(drop)
 }

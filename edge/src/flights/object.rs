@@ -140,10 +140,11 @@ impl Flight {
     ) -> OriginCall {
         let leads = flying.job == boarding.job;
         let wait = u32::try_from(left.max(0) / 1000).unwrap_or_default();
-        let (wait, prefer, deadline) = match leads {
-            true => (boarding.wait, boarding.prefer.clone(), boarding.deadline),
+        let (wait, prefer, deadline) = if leads {
+            (boarding.wait, boarding.prefer.clone(), boarding.deadline)
+        } else {
             // A job that was accepted has met its deadline, as far as anybody could tell.
-            false => (wait, Some(format!("wait={wait}")), None),
+            (wait, Some(format!("wait={wait}")), None)
         };
         let (env, body, flying) = (self.env.clone(), Rc::clone(body), flying.clone());
         let request_id = boarding.request_id.clone();

@@ -1,0 +1,75 @@
+//! The Durable Object of one idempotency key.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, durable_object};
+
+use super::record::{Record, Verdict};
+use crate::call::now;
+
+/// How long an answer is replayed.
+const MEMORY: Duration = Duration::from_hours(24);
+/// Carries a [`Message`] to the object, and a [`Verdict`] back: bodies are answers' own.
+pub(super) const HEADER: &str = "darkroom-idempotency";
+
+/// What the object is told.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Message {
+    /// A call has come.
+    Begin {
+        /// Of all that makes it what it is.
+        digest: String,
+        /// What it shall be called, if it is the first.
+        attempt: String,
+    },
+    /// It was answered with this [`Head`](super::record::Head), as JSON, and the body.
+    Keep(String),
+    /// It came to nothing that should be kept.
+    Forget,
+}
+
+/// One idempotency key.
+#[durable_object(alarm)]
+pub struct IdempotencyKey {
+    state: State,
+}
+
+impl DurableObject for IdempotencyKey {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let message = request.headers().get(HEADER)?.unwrap_or_default();
+        let record = Record::open(&self.state)?;
+        match serde_json::from_str(&message)? {
+            Message::Begin { digest, attempt } => {
+                let verdict = record.begin(&digest, &attempt, now())?;
+                let body = match verdict {
+                    Verdict::Done(_) => record.body()?,
+                    _ => Vec::new(),
+                };
+                if matches!(verdict, Verdict::Begun(_)) {
+                    self.state.storage().set_alarm(MEMORY).await?;
+                }
+                Ok(ResponseBuilder::new()
+                    .with_header(HEADER, &serde_json::to_string(&verdict)?)?
+                    .fixed(body))
+            }
+            Message::Keep(head) => {
+                record.keep(&head, &request.bytes().await?)?;
+                Response::empty()
+            }
+            Message::Forget => {
+                record.forget()?;
+                Response::empty()
+            }
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        Record::open(&self.state)?.forget()?;
+        Response::empty()
+    }
+}

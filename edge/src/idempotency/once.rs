@@ -1,0 +1,169 @@
+//! Answering a call once, however often it is sent.
+
+use std::time::Duration;
+
+use darkroom_shared::problem::{Code, FieldError, Problem};
+use darkroom_shared::request::MAX_BODY;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use worker::js_sys::Uint8Array;
+use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder, console_error};
+
+use super::object::{HEADER, Message};
+use super::record::{Head, Verdict};
+use crate::auth::Caller;
+use crate::call::{Call, now};
+use crate::failure::{Answer, Failure};
+use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
+use crate::{body, objects, random, respond, settings};
+
+/// The longest key, in bytes.
+const MAX_KEY: usize = 255;
+/// What an object may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What is special about what a call answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Plain,
+    /// Its member `key` is shown once, and kept nowhere: a replay goes without.
+    Secret,
+}
+
+/// Answers a call by `work`, or as it was answered when it first came under its key. Only POSTs
+/// are not safe to send again without one.
+pub async fn once(
+    mut call: Call,
+    caller: &Caller,
+    kind: Kind,
+    work: impl AsyncFnOnce(Call) -> Answer,
+) -> Answer {
+    let key = call.header("idempotency-key");
+    let Some(key) = key.filter(|_| call.method == "POST") else {
+        return work(call).await;
+    };
+    check(&key)?;
+    let object = format!("{}:{key}", caller.as_str());
+    let object = objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &object)?;
+    let begin = Message::Begin {
+        digest: digest(&call).await?,
+        attempt: random::sortable_id(now())?,
+    };
+    let found = objects::send(&object, request(&begin, None)?, LIMIT).await?;
+    let verdict = found.headers.get(HEADER)?.unwrap_or_default();
+    match serde_json::from_str(&verdict).map_err(worker::Error::from)? {
+        Verdict::Done(head) => return replay(&head, &found),
+        Verdict::Running => return Err(running()),
+        Verdict::Other => return Err(other()),
+        Verdict::Begun(attempt) => call.attempt = Some(attempt),
+    }
+
+    let request_id = call.request_id.clone();
+    let response = respond::response(work(call).await, &request_id)?;
+    let is_kept = response.status_code() < 500 && response.status_code() != 429;
+    if !is_kept || media_type(response.headers())? == EVENT_STREAM {
+        let forget = request(&Message::Forget, None)?;
+        objects::send(&object, forget, LIMIT).await?;
+        return Ok(response);
+    }
+    let answer = read_whole(response).await?;
+    if let Err(failure) = keep(&answer, kind, &object).await {
+        // The work is done and its answer is here: the caller gets it all the same.
+        console_error!("{request_id}: an answer could not be kept: {failure:?}");
+    }
+    Ok(ResponseBuilder::new()
+        .with_status(answer.status)
+        .with_headers(answer.headers.clone())
+        .body(crate::pictures::body_of(&answer.bytes)?))
+}
+
+fn check(key: &str) -> Result<(), Failure> {
+    let is_printable = |byte: u8| (b' '..=b'~').contains(&byte);
+    if (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(is_printable) {
+        return Ok(());
+    }
+    let error = FieldError {
+        field: "Idempotency-Key".to_owned(),
+        message: format!("must have 1 to {MAX_KEY} printable ASCII characters"),
+    };
+    Err(Problem::fields(Code::Invalid, vec![error]).into())
+}
+
+/// Of all that makes a call what it is.
+async fn digest(call: &Call) -> Result<String, Failure> {
+    let mut copy = call.request.clone()?;
+    let body = body::read_any(&mut copy, &call.request_id, MAX_BODY).await?;
+    let mut digest = Sha256::new();
+    let media_type = call.header("content-type").unwrap_or_default();
+    for part in [&call.path, &call.query, &media_type] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    digest.update(body);
+    Ok(hex::encode(digest.finalize()))
+}
+
+async fn keep(answer: &Whole, kind: Kind, object: &worker::Stub) -> Result<(), Failure> {
+    let headers = answer.headers.entries().collect();
+    let head = Head {
+        status: answer.status,
+        headers,
+    };
+    let body = match kind {
+        Kind::Plain => answer.bytes.clone(),
+        Kind::Secret => without_secret(answer)?,
+    };
+    let head = serde_json::to_string(&head).map_err(worker::Error::from)?;
+    let keep = request(&Message::Keep(head), Some(body))?;
+    objects::send(object, keep, LIMIT).await.map(drop)
+}
+
+fn without_secret(answer: &Whole) -> Result<Uint8Array, Failure> {
+    let mut body: Value = answer.json().map_err(worker::Error::from)?;
+    if let Some(key) = body.get_mut("key") {
+        *key = Value::Null;
+    }
+    Ok(body.to_string().as_bytes().into())
+}
+
+fn request(message: &Message, body: Option<Uint8Array>) -> Result<Request, Failure> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_body(body.map(Into::into));
+    let request = Request::new_with_init("https://idempotency-key/", &init)?;
+    let message = serde_json::to_string(message).map_err(worker::Error::from)?;
+    request.headers().set(HEADER, &message)?;
+    Ok(request)
+}
+
+fn replay(head: &Head, found: &Whole) -> Answer {
+    let headers = Headers::new();
+    for (name, value) in &head.headers {
+        headers.set(name, value)?;
+    }
+    headers.set("idempotency-replayed", "true")?;
+    let response: Response = ResponseBuilder::new()
+        .with_status(head.status)
+        .with_headers(headers)
+        .body(crate::pictures::body_of(&found.bytes)?);
+    Ok(response)
+}
+
+fn running() -> Failure {
+    let problem = Problem {
+        retry_after: Some(5),
+        ..Problem::new(
+            Code::IdempotencyConflict,
+            "a call with this Idempotency-Key is being answered; send it again in a moment",
+        )
+    };
+    problem.into()
+}
+
+fn other() -> Failure {
+    Failure::new(
+        Code::IdempotencyMismatch,
+        "this Idempotency-Key was sent with another call; take a new key for a new one",
+    )
+}

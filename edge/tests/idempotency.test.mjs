@@ -1,0 +1,114 @@
+// A POST that is sent again under its Idempotency-Key is not done again.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { json, refuse } from "./origin.mjs";
+
+const edge = useEdge();
+
+let made = 0;
+const make = (request, response) => {
+  made += 1;
+  json(response, 200, { job: { id: `${made}` }, images: [] }, { "preference-applied": "wait=5" });
+};
+
+const send = (key, body = { prompt: "p" }, init = {}) =>
+  edge.generate(body, { headers: { "idempotency-key": key }, ...init });
+
+test("the first answer is replayed, headers and all", LIMIT, async () => {
+  edge.origin.answer = make;
+  edge.origin.requests.splice(0);
+  const key = randomUUID();
+  const first = await send(key);
+  assert.equal(first.headers.get("idempotency-replayed"), null);
+  const body = await first.text();
+  for (let i = 0; i < 2; i += 1) {
+    const again = await send(key);
+    assert.equal(again.status, 200);
+    assert.equal(again.headers.get("idempotency-replayed"), "true");
+    assert.equal(again.headers.get("preference-applied"), "wait=5");
+    assert.equal(again.headers.get("content-type"), first.headers.get("content-type"));
+    assert.notEqual(again.headers.get("x-request-id"), first.headers.get("x-request-id"));
+    assert.equal(await again.text(), body);
+  }
+  assert.equal(edge.origin.requests.length, 1);
+  // Another account's key is another key.
+  const { key: other } = await edge.newKey();
+  assert.notEqual(await (await send(key, undefined, { key: other })).text(), body);
+});
+
+test("a refusal of the caller's own making is replayed too", LIMIT, async () => {
+  const key = randomUUID();
+  await problem(await send(key, { prompt: "" }), 422, "invalid_request");
+  const again = await send(key, { prompt: "" });
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  assert.equal(again.status, 422);
+});
+
+test("the same key is not taken for another call", LIMIT, async () => {
+  edge.origin.answer = make;
+  const key = randomUUID();
+  await send(key);
+  await problem(await send(key, { prompt: "another" }), 422, "idempotency_mismatch");
+  const headers = { "idempotency-key": key };
+  await problem(await edge.post("/api/keys", { name: "x" }, { headers }), 422, "idempotency_mismatch");
+});
+
+test("while the first is being answered the others are told to wait", LIMIT, async () => {
+  edge.origin.requests.splice(0);
+  const held = new Promise((resolve) => {
+    edge.origin.answer = (request, response) => resolve(() => make(request, response));
+  });
+  const key = randomUUID();
+  const first = send(key);
+  const finish = await held;
+  const second = await send(key);
+  assert.equal(second.headers.get("retry-after"), "5");
+  await problem(second, 409, "idempotency_conflict");
+  finish();
+  const body = await (await first).text();
+  assert.equal(await (await send(key)).text(), body);
+  assert.equal(edge.origin.requests.length, 1);
+});
+
+test("what failed for now is done again, under the same name", LIMIT, async () => {
+  const key = randomUUID();
+  edge.origin.requests.splice(0);
+  for (const [status, code] of [[503, "unavailable"], [429, "queue_full"]]) {
+    edge.origin.answer = (request, response) => refuse(request, response, status, code);
+    assert.equal((await send(key)).status, status);
+  }
+  edge.origin.answer = make;
+  assert.equal((await send(key)).status, 200);
+  assert.equal(edge.origin.requests.length, 3);
+});
+
+test("an answer of many megabytes is replayed whole", LIMIT, async () => {
+  const text = "é".repeat(2_500_000);
+  edge.origin.answer = (request, response) => json(response, 200, { text });
+  const key = randomUUID();
+  await send(key);
+  const again = await send(key);
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  assert.equal((await again.json()).text, text);
+});
+
+test("a key's text is shown once, and kept nowhere", LIMIT, async () => {
+  const headers = { "idempotency-key": randomUUID() };
+  const first = await (await edge.post("/api/keys", { name: "x" }, { headers })).json();
+  assert.match(first.key, /^dk_/);
+  const again = await edge.post("/api/keys", { name: "x" }, { headers });
+  assert.equal(again.status, 201);
+  assert.deepEqual(await again.json(), { ...first, key: null });
+});
+
+test("what is no key is named, and other methods need none", LIMIT, async () => {
+  for (const key of ["", "x".repeat(256), "é"]) {
+    const { errors } = await problem(await send(key), 422, "invalid_request");
+    assert.equal(errors[0].field, "Idempotency-Key");
+  }
+  edge.origin.answer = (request, response) => json(response, 200, { items: [] });
+  const headers = { "idempotency-key": "" };
+  assert.equal((await edge.fetch("/api/jobs", { headers })).status, 200);
+});
