@@ -80,6 +80,7 @@ impl From<Verified> for Caller {
 /// Finds out who calls, and refuses who has none of the scopes that are `needed`.
 pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
     let caller = identify(call).await?;
+    call.observed.called_by(caller.as_str());
     if caller.scopes.iter().any(|scope| needed.contains(scope)) {
         return Ok(caller);
     }

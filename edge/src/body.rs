@@ -2,10 +2,10 @@
 
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;
-use worker::console_warn;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::log;
 
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
@@ -55,7 +55,8 @@ async fn read_bounded(call: &mut Call, announced: usize, most: usize) -> Result<
     };
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {
-            console_warn!("{}: the body ended early: {error}", call.request_id);
+            let message = format_args!("the body ended early: {error}");
+            log::warn(&call.request_id, message);
             Failure::new(Code::Malformed, "the body ended before it was complete")
         })?;
         if body.len() + chunk.len() > most {

@@ -36,7 +36,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let ask = Ask {
         headers,
         body,
-        ..Ask::new(&call, caller, wait + origin.timeout)
+        ..Ask::new(&call, caller, wait.saturating_add(origin.timeout))
     };
     respond::relay(&call, &origin::ask(&origin, ask).await?, &origin)
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use darkroom_shared::job::Page;
 use darkroom_shared::model::Model;
-use worker::{Date, console_warn};
+use worker::Date;
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::log;
 use crate::origin::{self, Ask};
 use crate::settings::Origin;
 
@@ -47,7 +48,8 @@ pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
     let models = match ask(call, origin).await {
         Ok(models) => models,
         Err(failure) => {
-            console_warn!("{}: no models to check by: {failure:?}", call.request_id);
+            let message = format_args!("no models to check by: {failure:?}");
+            log::warn(&call.request_id, message);
             None
         }
     };
@@ -69,6 +71,8 @@ async fn ask(call: &Call, origin: &Origin) -> Result<Option<Rc<[Model]>>, Failur
         method: "GET",
         path: "/api/models",
         query: "",
+        // Not worth a caller's waiting.
+        may_repeat: false,
         ..Ask::new(call, &caller, LIMIT.min(origin.timeout))
     };
     let answer = origin::ask(origin, ask).await?;

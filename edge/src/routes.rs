@@ -7,7 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{auth, generate, health, keys, passing, pictures, respond};
+use crate::{auth, cors, generate, health, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -114,9 +114,10 @@ const TABLE: &[Row] = &[
 
 /// Finds the call's row, and has it answered.
 pub async fn dispatch(call: Call) -> Answer {
-    let Some(Row(_, methods)) = TABLE.iter().find(|row| matches(row.0, &call.path)) else {
+    let Some(Row(pattern, methods)) = TABLE.iter().find(|row| matches(row.0, &call.path)) else {
         return Err(not_found());
     };
+    call.observed.took_route(pattern);
     if call.query.len() > MAX_QUERY {
         let detail = format!("the query may have at most {MAX_QUERY} bytes");
         return Err(Failure::new(Code::Malformed, detail));
@@ -172,6 +173,9 @@ fn is_plain(segment: &str) -> bool {
 fn wrong_method(call: &Call, methods: &[(&str, Action)]) -> Answer {
     let allowed: Vec<_> = methods.iter().map(|(method, _)| *method).collect();
     let allowed = allowed.join(", ");
+    if let Some(answer) = cors::preflight(call, &allowed) {
+        return answer;
+    }
     let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allowed}"));
     let response = respond::problem(problem, &call.request_id)?;
     response.headers().set("allow", &allowed)?;

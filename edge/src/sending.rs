@@ -10,10 +10,11 @@ use worker::js_sys::futures::JsFuture;
 use worker::worker_sys::web_sys;
 use worker::{
     AbortController, AbortSignal, CacheMode, Delay, Fetch, Headers, Request, RequestInit,
-    RequestRedirect, Response, ResponseBody, console_error,
+    RequestRedirect, Response, ResponseBody,
 };
 
 use crate::failure::Failure;
+use crate::log;
 
 /// The media type of Server-Sent Events.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -34,6 +35,27 @@ pub enum Opened {
     Events(Response),
     /// It is something else.
     Whole(Whole),
+}
+
+/// What comes back.
+pub trait Reply {
+    /// The answer, where it has come to its end.
+    fn whole(&self) -> Option<&Whole>;
+}
+
+impl Reply for Whole {
+    fn whole(&self) -> Option<&Whole> {
+        Some(self)
+    }
+}
+
+impl Reply for Opened {
+    fn whole(&self) -> Option<&Whole> {
+        match self {
+            Self::Events(_) => None,
+            Self::Whole(whole) => Some(whole),
+        }
+    }
 }
 
 /// A request that is about to be sent.
@@ -88,12 +110,13 @@ impl Sending<'_> {
         match select(work, Delay::from(self.limit)).await {
             Either::Left((result, _)) => result.map_err(|error| {
                 // The runtime's message may hold the origin's address: it is for the log alone.
-                console_error!("{}: the origin did not answer: {error}", self.request_id);
+                let message = format_args!("the origin did not answer: {error}");
+                log::error(self.request_id, message);
                 unreachable_origin()
             }),
             Either::Right(_) => {
                 controller.abort();
-                console_error!("{}: the origin took too long", self.request_id);
+                log::error(self.request_id, "the origin took too long");
                 let detail = "the origin took too long to answer";
                 Err(Failure::new(Code::OriginTimeout, detail))
             }

@@ -27,35 +27,40 @@ export const LIMIT = { timeout: 20_000 };
 export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
 /**
- * The edge and its origin for the tests of one file, started before and stopped after them.
+ * The edge and its origins for the tests of one file, started before and stopped after them.
  * `bindings` override those of a well-configured edge; one that is `undefined` is left out.
+ * `options` and `others` are for miniflare: more about the edge's worker, and workers beside it.
  */
-export function useEdge({ bindings = {}, originIsDown = false, kvNamespaces = ["KEYS"] } = {}) {
+export function useEdge(setup = {}) {
   const edge = new Edge();
-  before(() => edge.start(bindings, originIsDown, kvNamespaces), LIMIT);
+  before(() => edge.start(setup), LIMIT);
   after(() => edge.stop(), LIMIT);
   return edge;
 }
 
 class Edge {
-  async start(bindings, originIsDown, kvNamespaces) {
+  async start(setup) {
+    const { bindings = {}, origins = 1, originIsDown = false, kvNamespaces = ["KEYS"] } = setup;
     assert.ok(existsSync(new URL("index.js", build)), "run `scripts/edge-build` first");
-    this.origin = new ScriptedOrigin(ORIGIN_SECRET);
-    const originUrl = await this.origin.start();
+    this.origins = Array.from({ length: origins }, () => new ScriptedOrigin(ORIGIN_SECRET));
+    this.origin = this.origins[0];
+    const urls = await Promise.all(this.origins.map((origin) => origin.start()));
     if (originIsDown) await this.origin.stop();
     const all = {
-      ORIGIN_URL: originUrl,
+      ORIGIN_URL: urls.join(","),
       ORIGIN_SECRETS: `${ORIGIN_SECRET.id}:${ORIGIN_SECRET.secret},old:${"0".repeat(32)}`,
       ORIGIN_TIMEOUT_SECONDS: "15",
       ADMIN_KEY_SHA256: sha256(API_KEY),
       ...bindings,
     };
-    const { miniflare, log } = startWorkerd({
+    const worker = {
       scriptPath: fileURLToPath(new URL("index.js", build)),
       modulesRoot: fileURLToPath(build),
       kvNamespaces,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
-    });
+      ...setup.options,
+    };
+    const { miniflare, log } = startWorkerd(worker, setup.others);
     this.miniflare = miniflare;
     this.log = log;
     this.url = (await miniflare.ready).origin;
@@ -63,8 +68,10 @@ class Edge {
 
   async stop() {
     await this.miniflare?.dispose();
-    await this.origin.stop();
-    assert.deepEqual(this.origin.violations, [], "the origin could not verify all that it was sent");
+    for (const origin of this.origins) {
+      await origin.stop();
+      assert.deepEqual(origin.violations, [], "the origin could not verify all that it was sent");
+    }
   }
 
   /** Asks the edge with a valid key; `key: null` sends none. */
@@ -115,29 +122,47 @@ class Log {
     this.#changed.emit("text");
   }
 
-  /** Resolves when the text matches; the test's own limit bounds it. */
+  /** Resolves with the match when the text has one; the test's own limit bounds it. */
   async until(pattern) {
     while (!pattern.test(this.text)) await once(this.#changed, "text");
+    return pattern.exec(this.text);
+  }
+
+  /** The lines that are JSON objects, read. */
+  get lines() {
+    return this.text.split("\n").flatMap((line) => (/^\{.*\}$/.test(line) ? [JSON.parse(line)] : []));
+  }
+
+  /** The line that tells of a request's answer, when it is there. */
+  async answered(requestId) {
+    const isIt = (line) => line.message === "answered" && line.request_id === requestId;
+    while (!this.lines.some(isIt)) await once(this.#changed, "text");
+    const lines = this.lines.filter(isIt);
+    assert.equal(lines.length, 1);
+    return lines[0];
   }
 }
 
 /** A workerd that runs modules from disk; what it writes to its console is in `log.text`. */
-export function startWorkerd(options) {
+export function startWorkerd(worker, others = []) {
   const log = new Log();
   const collect = (stream) => stream.setEncoding("utf8").on("data", (text) => log.add(text));
-  const miniflare = new Miniflare({
+  const edge = {
     modules: true,
     modulesRules: [
       { type: "ESModule", include: ["**/*.js"] },
       { type: "CompiledWasm", include: ["**/*.wasm"] },
     ],
     compatibilityDate,
+    ...worker,
+  };
+  const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
     cf: false,
     log: new NoOpLog(),
     handleRuntimeStdio: (stdout, stderr) => [stdout, stderr].forEach(collect),
-    ...options,
+    workers: [{ name: "edge", ...edge }, ...others],
   });
   return { miniflare, log };
 }

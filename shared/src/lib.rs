@@ -7,9 +7,30 @@
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
 //! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes ([`scope`]) say; and the edge proves to the origin who is calling with a signature
-//! ([`signature`]). What goes wrong is a problem document ([`problem`]).
+//! ([`signature`]), in the course of a trace ([`trace`]), asking whichever origin is well
+//! ([`origins`]). Pages of other sites may call where that is allowed ([`cors`]). What goes
+//! wrong is a problem document ([`problem`]).
+
+// Nothing here may panic: in the edge that would end the wasm instance, and with it every request
+// that it has.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod api_key;
+pub mod cors;
 mod fields;
 pub mod job;
 pub mod jwt;
@@ -18,6 +39,7 @@ pub mod key;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod origins;
 pub mod prefer;
 pub mod problem;
 pub mod recipe;
@@ -25,3 +47,4 @@ pub mod request;
 pub mod scope;
 pub mod signature;
 pub mod timestamp;
+pub mod trace;

@@ -11,7 +11,12 @@ use wasm_bindgen_cli_support::Bindgen;
 const ENTRY: &str = include_str!("entry.js");
 
 /// What `entry.js` takes from the glue.
-const EXPORTS: [&str; 3] = ["fetch", "__worker_init_state", "__wbg_reset_state"];
+const EXPORTS: [&str; 4] = [
+    "fetch",
+    "scheduled",
+    "__worker_init_state",
+    "__wbg_reset_state",
+];
 
 /// Writes the bundle of `wasm` into the folder `into`.
 pub fn write(wasm: &Path, into: &Path) -> Result<()> {
@@ -62,7 +67,8 @@ mod tests {
 
     #[test]
     fn glue_of_another_form_is_refused_by_name() {
-        let glue = "import source wasm from './index_bg.wasm';\nfetch __worker_init_state";
+        let glue =
+            "import source wasm from './index_bg.wasm';\nfetch scheduled __worker_init_state";
         let error = plain_imports(glue).expect_err("an export is missing");
         assert!(error.to_string().contains("__wbg_reset_state"));
         assert!(plain_imports("import wasm from './index_bg.wasm'").is_err());

@@ -67,4 +67,9 @@ export default {
       waiting.delete(giveUp);
     }
   },
+
+  async scheduled(event, env, context) {
+    reviveAfterTrap();
+    return edge.scheduled(event, env, context);
+  },
 };

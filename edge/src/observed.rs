@@ -1,0 +1,122 @@
+//! What is noted of a request while it is answered, and told when it is: its place in a trace,
+//! how long it took, and one line of log without words or secrets of its caller.
+
+use std::cell::{Cell, OnceCell};
+
+use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use worker::{AnalyticsEngineDataPointBuilder, Env, Headers, Response, console_log};
+
+use crate::call::now;
+use crate::{random, settings};
+
+/// A request as an operator sees it.
+pub struct Observed {
+    method: String,
+    request_id: String,
+    /// The edge's own span: the parent of whatever the origin does.
+    trace: TraceParent,
+    begun: i64,
+    route: Cell<Option<&'static str>>,
+    account: OnceCell<String>,
+    origin_millis: Cell<Option<i64>>,
+}
+
+impl Observed {
+    /// Begins to look, and goes on with the trace that the caller is in.
+    pub fn begin(method: String, request_id: String, traceparent: Option<&str>) -> Self {
+        let span_id = random::span_id();
+        let trace = match traceparent.and_then(TraceParent::parse) {
+            Some(parent) => parent.child(span_id),
+            None => TraceParent::begin(random::trace_id(), span_id),
+        };
+        Self {
+            method,
+            request_id,
+            trace,
+            begun: now(),
+            route: Cell::new(None),
+            account: OnceCell::new(),
+            origin_millis: Cell::new(None),
+        }
+    }
+
+    /// The path's pattern: unlike the path, it holds nobody's ids.
+    pub fn took_route(&self, pattern: &'static str) {
+        self.route.set(Some(pattern));
+    }
+
+    /// Who calls. Only a digest is noted: it tells one account's requests from another's, and
+    /// not whose they are.
+    pub fn called_by(&self, account: &str) {
+        let digest = Sha256::digest(account.as_bytes());
+        let short = digest.iter().take(8).copied().collect::<Vec<_>>();
+        self.account.get_or_init(|| hex::encode(short));
+    }
+
+    /// The origin was asked at this moment, and has answered or failed to. A request may ask
+    /// more than once.
+    pub fn asked_origin_since(&self, begun: i64) {
+        let before = self.origin_millis.get().unwrap_or_default();
+        let this = now().saturating_sub(begun);
+        self.origin_millis.set(Some(before.saturating_add(this)));
+    }
+
+    /// Puts the trace into a request to the origin.
+    pub fn trace(&self, headers: &Headers) -> worker::Result<()> {
+        headers.set(TRACEPARENT_HEADER, &self.trace.to_string())
+    }
+
+    /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is
+    /// bound.
+    pub fn answered(&self, response: &Response, env: &Env) -> worker::Result<()> {
+        let status = response.status_code();
+        let millis = now().saturating_sub(self.begun);
+        let origin_millis = self.origin_millis.get();
+        let timing = match origin_millis {
+            Some(origin) => format!("edge;dur={millis}, origin;dur={origin}"),
+            None => format!("edge;dur={millis}"),
+        };
+        let headers = response.headers();
+        headers.set("server-timing", &timing)?;
+        let cache = headers.get("cache-status")?;
+
+        let level = if status < 500 { "info" } else { "error" };
+        let line = json!({
+            "level": level,
+            "message": "answered",
+            "method": self.method,
+            "route": self.route.get(),
+            "status": status,
+            "milliseconds": millis,
+            "origin_milliseconds": origin_millis,
+            "request_id": self.request_id,
+            "trace_id": self.trace.trace_id(),
+            "span_id": self.trace.span_id(),
+            "account": self.account.get(),
+            "cache": cache,
+        });
+        console_log!("{line}");
+
+        if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS) {
+            let route = self.route.get().unwrap_or_default();
+            let account = self.account.get().map(String::as_str);
+            let blobs = [&self.method, route, account.unwrap_or_default()];
+            AnalyticsEngineDataPointBuilder::new()
+                .indexes([route])
+                .blobs(
+                    blobs
+                        .into_iter()
+                        .chain([cache.as_deref().unwrap_or_default()]),
+                )
+                .doubles([
+                    f64::from(status),
+                    millis as f64,
+                    origin_millis.unwrap_or_default() as f64,
+                ])
+                .write_to(&dataset)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Several origins, any of which can answer any call: which of them is asked ([`Origins`]), by
+//! what each has answered before ([`Breaker`]).
+
+mod breaker;
+mod choice;
+mod urls;
+
+pub use breaker::{Breaker, Outcome, State};
+pub use choice::{Attempt, Origins};
+pub(crate) use urls::is_plain_url;
+pub use urls::parse_urls;
