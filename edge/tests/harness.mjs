@@ -133,13 +133,18 @@ class Log {
     return this.text.split("\n").flatMap((line) => (/^\{.*\}$/.test(line) ? [JSON.parse(line)] : []));
   }
 
-  /** The line that tells of a request's answer, when it is there. */
+  /** Resolves with the first such line, when there is one. */
+  async line(isIt) {
+    while (!this.lines.some(isIt)) await once(this.#changed, "text");
+    return this.lines.find(isIt);
+  }
+
+  /** The one line that tells of a request's answer. */
   async answered(requestId) {
     const isIt = (line) => line.message === "answered" && line.request_id === requestId;
-    while (!this.lines.some(isIt)) await once(this.#changed, "text");
-    const lines = this.lines.filter(isIt);
-    assert.equal(lines.length, 1);
-    return lines[0];
+    const line = await this.line(isIt);
+    assert.equal(this.lines.filter(isIt).length, 1);
+    return line;
   }
 }
 
