@@ -14,14 +14,15 @@ use crate::call::now;
 use crate::failure::Failure;
 use crate::origin::{Ask, signed};
 use crate::random;
-use crate::sending::{Reply, Sending, Whole, media_type};
+use crate::sending::{Opened, Whole, media_type};
 use crate::settings::Origin;
 
 /// How often an origin is asked at most for one call.
 const MOST_ATTEMPTS: usize = 3;
-/// What is waited at most before the second attempt, and before the third.
-const FIRST_BACKOFF_MILLIS: u64 = 100;
-const NEXT_BACKOFF_MILLIS: u64 = 400;
+/// What is waited at least before the second attempt and before the third, and at most twice
+/// that.
+const FIRST_BACKOFF_MILLIS: u64 = 50;
+const NEXT_BACKOFF_MILLIS: u64 = 200;
 
 thread_local! {
     /// Of one isolate: numbers, and nothing that belongs to a request.
@@ -29,11 +30,7 @@ thread_local! {
 }
 
 /// Sends what is asked until there is an answer, or no use in another attempt.
-pub async fn until_answered<'a, T: Reply>(
-    origin: &Origin,
-    ask: &Ask<'a>,
-    send: impl AsyncFn(Sending<'a>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+pub async fn until_answered(origin: &Origin, ask: &Ask<'_>) -> Result<Opened, Failure> {
     let begun = now();
     let mut tried = Vec::new();
     let mut answer = Err(all_have_failed());
@@ -48,7 +45,7 @@ pub async fn until_answered<'a, T: Reply>(
         } else {
             left
         };
-        answer = send(signed(origin, url, ask, limit)?).await;
+        answer = signed(origin, url, ask, limit)?.opened().await;
         tried.push(index);
 
         let verdict = judge(&answer);
@@ -87,12 +84,10 @@ struct Verdict {
     is_worth_another: bool,
 }
 
-fn judge(answer: &Result<impl Reply, Failure>) -> Verdict {
+fn judge(answer: &Result<Opened, Failure>) -> Verdict {
     let (outcome, is_worth_another) = match answer {
-        Ok(answer) => match answer.whole() {
-            Some(whole) if matches!(whole.status, 502..=504) => (Some(told(whole)), true),
-            _ => (Some(Outcome::Answered), false),
-        },
+        Ok(Opened::Whole(whole)) if matches!(whole.status, 502..=504) => (Some(told(whole)), true),
+        Ok(_) => (Some(Outcome::Answered), false),
         Err(Failure::Problem(_)) => (Some(Outcome::Failed), true),
         Err(Failure::Runtime(_)) => (None, false),
     };
@@ -114,15 +109,15 @@ fn told(whole: &Whole) -> Outcome {
     }
 }
 
-/// What is waited after so many attempts. No two callers wait equally long, so that they do not
+/// What is waited after so many attempts: no two callers wait equally long, so that they do not
 /// come back all at once.
 fn backoff(attempts: usize) -> Result<Duration, Failure> {
-    let most = match attempts {
+    let least = match attempts {
         0 | 1 => FIRST_BACKOFF_MILLIS,
         _ => NEXT_BACKOFF_MILLIS,
     };
-    let share = f64::from(random::draw()?) / f64::from(u32::MAX);
-    Ok(Duration::from_millis(most).mul_f64(0.5 + share / 2.0))
+    let share = least * u64::from(random::draw()?) / u64::from(u32::MAX);
+    Ok(Duration::from_millis(least + share))
 }
 
 fn since(begun: i64) -> Duration {

@@ -1,12 +1,13 @@
 //! What a handler may end in other than an answer.
 
+use std::fmt;
+
 use darkroom_shared::problem::{Code, Problem};
 
 /// A handler's result.
 pub type Answer = Result<worker::Response, Failure>;
 
 /// Why there is no answer: something to tell the caller, or a defect to be logged.
-#[derive(Debug)]
 pub enum Failure {
     /// Told to the caller as it is.
     Problem(Box<Problem>),
@@ -18,6 +19,16 @@ impl Failure {
     /// A problem of `code`; `detail` is public.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
+    }
+}
+
+/// For the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problem(problem) => f.write_str(&problem.detail),
+            Self::Runtime(error) => error.fmt(f),
+        }
     }
 }
 

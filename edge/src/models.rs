@@ -48,7 +48,7 @@ pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
     let models = match ask(call, origin).await {
         Ok(models) => models,
         Err(failure) => {
-            let message = format_args!("no models to check by: {failure:?}");
+            let message = format_args!("no models to check by: {failure}");
             log::warn(&call.request_id, message);
             None
         }

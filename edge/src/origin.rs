@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::call::{Call, REQUEST_ID_HEADER, now};
 use crate::failure::Failure;
 use crate::observed::Observed;
-use crate::sending::{Opened, Sending, Whole};
+use crate::sending::{Opened, Sending, Whole, unreachable_origin};
 use crate::settings::Origin;
 use crate::{log, random};
 
@@ -63,12 +63,15 @@ impl<'a> Ask<'a> {
 /// Signs, sends, and waits for the whole answer. An answer of any status is an answer: what it
 /// says is for [`crate::respond`] to judge.
 pub async fn ask(origin: &Origin, ask: Ask<'_>) -> Result<Whole, Failure> {
-    until_answered(origin, &ask, Sending::whole).await
+    match open(origin, ask).await? {
+        Opened::Whole(whole) => Ok(whole),
+        Opened::Events(_) => Err(unreachable_origin()),
+    }
 }
 
 /// The same for a stream of events: it is waited for until it begins.
 pub async fn open(origin: &Origin, ask: Ask<'_>) -> Result<Opened, Failure> {
-    until_answered(origin, &ask, Sending::opened).await
+    until_answered(origin, &ask).await
 }
 
 /// One attempt, to the origin at `url`. Another one is signed anew: a signature counts once.

@@ -29,33 +29,12 @@ pub struct Whole {
     pub bytes: Uint8Array,
 }
 
-/// What was asked to be a stream of events.
+/// What may be a stream of events.
 pub enum Opened {
     /// It is one.
     Events(Response),
     /// It is something else.
     Whole(Whole),
-}
-
-/// What comes back.
-pub trait Reply {
-    /// The answer, where it has come to its end.
-    fn whole(&self) -> Option<&Whole>;
-}
-
-impl Reply for Whole {
-    fn whole(&self) -> Option<&Whole> {
-        Some(self)
-    }
-}
-
-impl Reply for Opened {
-    fn whole(&self) -> Option<&Whole> {
-        match self {
-            Self::Events(_) => None,
-            Self::Whole(whole) => Some(whole),
-        }
-    }
 }
 
 /// A request that is about to be sent.
@@ -78,7 +57,7 @@ impl Sending<'_> {
             .await
     }
 
-    /// Waits for a stream of events to begin; how long it then goes on is its own affair.
+    /// The same, but of a stream of events only its beginning is waited for; how long it then goes on is its own affair.
     pub async fn opened(mut self) -> Result<Opened, Failure> {
         let fetch = self.fetch()?;
         self.within_limit(async |signal| {

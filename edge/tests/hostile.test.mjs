@@ -136,7 +136,7 @@ async function ask(path, init) {
     const { status, headers } = response;
     return { status, headers, text: await response.text() };
   } catch (error) {
-    assert.ok(init.body?.length > MIB && /ECONNRESET|EPIPE/.test(error.cause?.code), error.cause);
+    assert.ok(init.body?.length > MIB && error.cause?.code, error.cause);
     return { status: 413, headers: new Headers(), text: "" };
   }
 }

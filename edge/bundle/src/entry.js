@@ -30,6 +30,12 @@ function reviveAfterTrap() {
 // A trap inside an awaited future surfaces here and not in the call that started it.
 addEventListener("error", (event) => noteTrap(event.error));
 
+// As the Rust code chooses it.
+function requestId(request) {
+  const sent = request.headers.get("x-request-id") ?? "";
+  return /^[\w.-]{1,128}$/.test(sent) ? sent : crypto.randomUUID();
+}
+
 // The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
 function brokenAnswer(id) {
   const problem = {
@@ -45,6 +51,8 @@ function brokenAnswer(id) {
     headers: {
       "content-type": "application/problem+json",
       "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
       "x-request-id": id,
     },
@@ -60,8 +68,9 @@ export default {
       return await Promise.race([edge.fetch(request, env, context), trap]);
     } catch (error) {
       noteTrap(error);
-      const id = crypto.randomUUID();
-      console.error(`${id}: the edge threw:`, error);
+      const id = requestId(request);
+      const message = `the edge threw: ${error?.stack ?? error}`;
+      console.error(JSON.stringify({ level: "error", message, status: 500, request_id: id }));
       return brokenAnswer(id);
     } finally {
       waiting.delete(giveUp);

@@ -44,7 +44,7 @@ pub async fn clean_up(env: &Env) {
             });
             console_log!("{line}");
         }
-        Err(failure) => log::error(&id, format_args!("the clean-up failed: {failure:?}")),
+        Err(failure) => log::error(&id, format_args!("the clean-up failed: {failure}")),
     }
 }
 
