@@ -41,7 +41,7 @@ pub async fn until_answered(origin: &Origin, ask: &Ask<'_>) -> Result<Opened, Fa
         // One that hangs must leave time to ask another one.
         let has_others = tried.len() + 1 < origin.urls.len();
         let limit = if ask.may_repeat && has_others {
-            left / 2
+            left.saturating_sub(origin.timeout / 2).max(left / 2)
         } else {
             left
         };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use worker::{AnalyticsEngineDataPointBuilder, Env, Headers, Response, console_log};
 
 use crate::call::now;
-use crate::{random, settings};
+use crate::{log, random, settings};
 
 /// A request as an operator sees it.
 pub struct Observed {
@@ -101,21 +101,17 @@ impl Observed {
 
         if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS) {
             let route = self.route.get().unwrap_or_default();
-            let account = self.account.get().map(String::as_str);
-            let blobs = [&self.method, route, account.unwrap_or_default()];
-            AnalyticsEngineDataPointBuilder::new()
+            let account = self.account.get().map(String::as_str).unwrap_or_default();
+            let cache = cache.as_deref().unwrap_or_default();
+            let origin_millis = origin_millis.unwrap_or_default();
+            let written = AnalyticsEngineDataPointBuilder::new()
                 .indexes([route])
-                .blobs(
-                    blobs
-                        .into_iter()
-                        .chain([cache.as_deref().unwrap_or_default()]),
-                )
-                .doubles([
-                    f64::from(status),
-                    millis as f64,
-                    origin_millis.unwrap_or_default() as f64,
-                ])
-                .write_to(&dataset)?;
+                .blobs([&self.method, route, account, cache])
+                .doubles([f64::from(status), millis as f64, origin_millis as f64])
+                .write_to(&dataset);
+            if let Err(error) = written {
+                log::warn(&self.request_id, format_args!("no data point: {error}"));
+            }
         }
         Ok(())
     }

@@ -57,7 +57,8 @@ impl Sending<'_> {
             .await
     }
 
-    /// The same, but of a stream of events only its beginning is waited for; how long it then goes on is its own affair.
+    /// The same, but of a stream of events only its beginning is waited for; how long it then
+    /// goes on is its own affair.
     pub async fn opened(mut self) -> Result<Opened, Failure> {
         let fetch = self.fetch()?;
         self.within_limit(async |signal| {

@@ -41,6 +41,9 @@ test("forgets keys that expired a month ago and digests that lead nowhere, and n
   const record = await kv.get(`key:${extended.id}`);
   await kv.put(`key:${extended.id}`, record, { metadata: { ...JSON.parse(record).key, expires_at: ago(31) } });
 
+  const { key: pastKey } = JSON.parse(await kv.get(`key:${past.id}`));
+  await kv.put("key:broken", "{", { metadata: { ...pastKey, id: "broken" } });
+
   const old = { metadata: { written_at: Date.now() - 2 * DAY } };
   const leftOver = `digest:${"1".repeat(64)}`;
   await kv.put(leftOver, lasting.id, old);
@@ -59,7 +62,7 @@ test("forgets keys that expired a month ago and digests that lead nowhere, and n
   const done = await cleanUp();
   assert.deepEqual(await names(), stay);
   assert.equal(done.level, "info");
-  assert.deepEqual([done.keys, done.looked_at], [1, stay.length + gone.length]);
+  assert.deepEqual([done.keys, done.failed, done.looked_at], [1, 1, stay.length + gone.length]);
   for (const { key } of [lasting, extended]) assert.equal((await edge.fetch("/api/jobs", { key })).status, 200);
   assert.deepEqual([(await cleanUp()).keys, (await cleanUp()).digests], [0, 0]);
 });

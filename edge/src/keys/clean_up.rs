@@ -25,6 +25,7 @@ struct Done {
     looked_at: usize,
     keys: usize,
     digests: usize,
+    failed: usize,
 }
 
 /// Looks at some of the entries, and says in the log what became of them.
@@ -39,6 +40,7 @@ pub async fn clean_up(env: &Env) {
                 "looked_at": done.looked_at,
                 "keys": done.keys,
                 "digests": done.digests,
+                "failed": done.failed,
                 "milliseconds": now().saturating_sub(begun),
                 "request_id": id,
             });
@@ -61,10 +63,18 @@ async fn run(env: &Env, id: &str) -> Result<Done, Failure> {
         ..Done::default()
     };
     for entry in &page.keys {
-        if let Some(id) = entry.name.strip_prefix(RECORD) {
-            done.keys += usize::from(clean_key(&store, id, entry).await?);
+        let (cleaned, count) = if let Some(id) = entry.name.strip_prefix(RECORD) {
+            (clean_key(&store, id, entry).await, &mut done.keys)
         } else if let Some(digest) = entry.name.strip_prefix(DIGEST) {
-            done.digests += usize::from(clean_digest(&store, digest, entry).await?);
+            let cleaned = clean_digest(&store, digest, entry).await;
+            (cleaned, &mut done.digests)
+        } else {
+            continue;
+        };
+        match cleaned {
+            Ok(is_gone) => *count += usize::from(is_gone),
+            // The store has said why. One that cannot be read must not hold up the others.
+            Err(_) => done.failed += 1,
         }
     }
     let next = page.cursor.filter(|_| !page.list_complete);
