@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell};
 
 use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use worker::{AnalyticsEngineDataPointBuilder, Env, Headers, Response, console_log};
 
@@ -71,48 +71,63 @@ impl Observed {
     /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is
     /// bound.
     pub fn answered(&self, response: &Response, env: &Env) -> worker::Result<()> {
-        let status = response.status_code();
-        let millis = now().saturating_sub(self.begun);
-        let origin_millis = self.origin_millis.get();
-        let timing = match origin_millis {
-            Some(origin) => format!("edge;dur={millis}, origin;dur={origin}"),
-            None => format!("edge;dur={millis}"),
-        };
         let headers = response.headers();
+        let answer = Answered {
+            status: response.status_code(),
+            millis: now().saturating_sub(self.begun),
+            cache: headers.get("cache-status")?,
+        };
+        let timing = match self.origin_millis.get() {
+            Some(origin) => format!("edge;dur={}, origin;dur={origin}", answer.millis),
+            None => format!("edge;dur={}", answer.millis),
+        };
         headers.set("server-timing", &timing)?;
-        let cache = headers.get("cache-status")?;
+        console_log!("{}", self.line(&answer));
+        if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS)
+            && let Err(error) = self.data_point(&answer).write_to(&dataset)
+        {
+            log::warn(&self.request_id, format_args!("no data point: {error}"));
+        }
+        Ok(())
+    }
 
-        let level = if status < 500 { "info" } else { "error" };
-        let line = json!({
-            "level": level,
+    fn line(&self, answer: &Answered) -> Value {
+        json!({
+            "level": if answer.status < 500 { "info" } else { "error" },
             "message": "answered",
             "method": self.method,
             "route": self.route.get(),
-            "status": status,
-            "milliseconds": millis,
-            "origin_milliseconds": origin_millis,
+            "status": answer.status,
+            "milliseconds": answer.millis,
+            "origin_milliseconds": self.origin_millis.get(),
             "request_id": self.request_id,
             "trace_id": self.trace.trace_id(),
             "span_id": self.trace.span_id(),
             "account": self.account.get(),
-            "cache": cache,
-        });
-        console_log!("{line}");
-
-        if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS) {
-            let route = self.route.get().unwrap_or_default();
-            let account = self.account.get().map(String::as_str).unwrap_or_default();
-            let cache = cache.as_deref().unwrap_or_default();
-            let origin_millis = origin_millis.unwrap_or_default();
-            let written = AnalyticsEngineDataPointBuilder::new()
-                .indexes([route])
-                .blobs([&self.method, route, account, cache])
-                .doubles([f64::from(status), millis as f64, origin_millis as f64])
-                .write_to(&dataset);
-            if let Err(error) = written {
-                log::warn(&self.request_id, format_args!("no data point: {error}"));
-            }
-        }
-        Ok(())
+            "cache": answer.cache,
+        })
     }
+
+    /// Its places mean what `wrangler.toml` says.
+    fn data_point(&self, answer: &Answered) -> AnalyticsEngineDataPointBuilder {
+        let route = self.route.get().unwrap_or_default();
+        let account = self.account.get().map(String::as_str).unwrap_or_default();
+        let cache = answer.cache.as_deref().unwrap_or_default();
+        let origin_millis = self.origin_millis.get().unwrap_or_default();
+        AnalyticsEngineDataPointBuilder::new()
+            .indexes([route])
+            .blobs([&self.method, route, account, cache])
+            .doubles([
+                f64::from(answer.status),
+                answer.millis as f64,
+                origin_millis as f64,
+            ])
+    }
+}
+
+/// What is seen of an answer.
+struct Answered {
+    status: u16,
+    millis: i64,
+    cache: Option<String>,
 }
