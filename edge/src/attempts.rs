@@ -62,7 +62,9 @@ pub async fn until_answered(origin: &Origin, ask: &Ask<'_>) -> Result<Opened, Fa
         }
         Delay::from(pause).await;
     }
-    ask.observed.asked_origin_since(begun);
+    if let Some(observed) = ask.observed {
+        observed.asked_origin_since(begun);
+    }
     answer
 }
 

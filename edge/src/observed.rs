@@ -3,10 +3,10 @@
 
 use std::cell::{Cell, OnceCell};
 
-use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
+use darkroom_shared::trace::TraceParent;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use worker::{AnalyticsEngineDataPointBuilder, Env, Headers, Response, console_log};
+use worker::{AnalyticsEngineDataPointBuilder, Env, Response, console_log};
 
 use crate::call::now;
 use crate::{log, random, settings};
@@ -15,7 +15,6 @@ use crate::{log, random, settings};
 pub struct Observed {
     method: String,
     request_id: String,
-    /// The edge's own span: the parent of whatever the origin does.
     trace: TraceParent,
     begun: i64,
     route: Cell<Option<&'static str>>,
@@ -63,9 +62,9 @@ impl Observed {
         self.origin_millis.set(Some(before.saturating_add(this)));
     }
 
-    /// Puts the trace into a request to the origin.
-    pub fn trace(&self, headers: &Headers) -> worker::Result<()> {
-        headers.set(TRACEPARENT_HEADER, &self.trace.to_string())
+    /// The trace, with the edge's own span in it: the parent of whatever is asked on the way.
+    pub fn trace(&self) -> TraceParent {
+        self.trace
     }
 
     /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is

@@ -6,6 +6,7 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::signature::{
     CALLER_HEADER, DIGEST_HEADER, INPUT_HEADER, Parts, SIGNATURE_HEADER, content_digest, sign,
 };
+use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
 use worker::js_sys::Uint8Array;
 use worker::{Headers, Method, RequestInit};
 
@@ -38,8 +39,10 @@ pub struct Ask<'a> {
     pub limit: Duration,
     /// Whether it may be asked again where no answer comes: what is safe may.
     pub may_repeat: bool,
-    /// Told how long it took, and knows the trace.
-    pub observed: &'a Observed,
+    /// Passed on, so that what the origin does is seen as a part of it.
+    pub trace: TraceParent,
+    /// Told how long it took, where a call is being answered.
+    pub observed: Option<&'a Observed>,
 }
 
 impl<'a> Ask<'a> {
@@ -55,7 +58,8 @@ impl<'a> Ask<'a> {
             body: Vec::new(),
             limit,
             may_repeat: matches!(call.method.as_str(), "GET" | "HEAD"),
-            observed: &call.observed,
+            trace: call.observed.trace(),
+            observed: Some(&call.observed),
         }
     }
 }
@@ -119,7 +123,7 @@ fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
         headers.set(name, value)?;
     }
     headers.set(REQUEST_ID_HEADER, ask.request_id)?;
-    ask.observed.trace(&headers)?;
+    headers.set(TRACEPARENT_HEADER, &ask.trace.to_string())?;
     headers.set(CALLER_HEADER, ask.caller.as_str())?;
     headers.set(DIGEST_HEADER, &digest)?;
     headers.set(INPUT_HEADER, &signature.input)?;
