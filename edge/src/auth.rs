@@ -102,6 +102,7 @@ pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
     };
     allowance::check_burst(call, who).await?;
     let caller = identified?;
+    call.observed.called_by(caller.as_str());
     if caller.scopes.iter().any(|scope| needed.contains(scope)) {
         return Ok(caller);
     }

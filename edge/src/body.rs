@@ -2,10 +2,11 @@
 
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;
-use worker::{Request, console_warn};
+use worker::Request;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::log;
 
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
@@ -55,7 +56,7 @@ pub async fn read_any(
     };
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {
-            console_warn!("{request_id}: the body ended early: {error}");
+            log::warn(request_id, format_args!("the body ended early: {error}"));
             Failure::new(Code::Malformed, "the body ended before it was complete")
         })?;
         if body.len() + chunk.len() > most {

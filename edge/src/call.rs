@@ -1,8 +1,12 @@
 //! One request, taken apart.
 
+use std::rc::Rc;
+
 use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::trace::TRACEPARENT_HEADER;
 use worker::{Context, Date, Env, Request};
 
+use crate::observed::Observed;
 use crate::random;
 
 /// Carries the request's id, both ways and on to the origin.
@@ -22,6 +26,8 @@ pub struct Call {
     pub request_id: String,
     /// What a call under an `Idempotency-Key` does has this id, however often it is sent.
     pub attempt: Option<String>,
+    /// What is noted on the way.
+    pub observed: Rc<Observed>,
     /// The request itself, for its headers and its body.
     pub request: Request,
     /// The Worker's bindings.
@@ -35,13 +41,18 @@ impl Call {
     pub fn new(request: Request, env: Env, context: Context) -> Self {
         let url = request.inner().url();
         let (site, path, query) = split_url(&url);
+        let method = request.inner().method();
+        let request_id = request_id(&request);
+        let traceparent = header(&request, TRACEPARENT_HEADER);
+        let observed = Observed::begin(method.clone(), request_id.clone(), traceparent.as_deref());
         Self {
-            method: request.inner().method(),
+            method,
             site: site.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
-            request_id: request_id(&request),
+            request_id,
             attempt: None,
+            observed: Rc::new(observed),
             request,
             env,
             context,

@@ -1,5 +1,7 @@
 //! What a handler may end in other than an answer.
 
+use std::fmt;
+
 use darkroom_shared::problem::{Code, Problem};
 
 use crate::allowance::LimitHeaders;
@@ -8,7 +10,6 @@ use crate::allowance::LimitHeaders;
 pub type Answer = Result<worker::Response, Failure>;
 
 /// Why there is no answer: something to tell the caller, or a defect to be logged.
-#[derive(Debug)]
 pub enum Failure {
     /// Told to the caller as it is.
     Problem(Box<Problem>),
@@ -30,6 +31,17 @@ impl Failure {
             Self::Problem(problem) => Some(problem),
             Self::Limited(limited) => Some(&limited.0),
             Self::Runtime(_) => None,
+        }
+    }
+}
+
+/// For the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problem(problem) => f.write_str(&problem.detail),
+            Self::Limited(limited) => f.write_str(&limited.0.detail),
+            Self::Runtime(error) => error.fmt(f),
         }
     }
 }

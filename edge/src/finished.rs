@@ -9,13 +9,13 @@ use darkroom_shared::kept::Kept;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use serde_json::Value;
+use worker::Env;
 use worker::kv::KvStore;
-use worker::{Env, console_error};
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
 use crate::sending::Whole;
-use crate::settings;
+use crate::{log, settings};
 
 /// A month. Whoever asks later has the picture made anew.
 const MEMORY_SECONDS: u64 = 30 * 86_400;
@@ -46,15 +46,18 @@ pub async fn find(call: &Call, name: &str) -> Option<Value> {
     let text = match store(&call.env).ok()?.get(name).text().await {
         Ok(text) => text?,
         Err(error) => {
-            console_error!("{}: no finished recipes: {error}", call.request_id);
+            log::error(
+                &call.request_id,
+                format_args!("no finished recipes: {error}"),
+            );
             return None;
         }
     };
     let found = serde_json::from_str(&text);
     let found = found.inspect_err(|error| {
-        console_error!(
-            "{}: a finished recipe is unreadable: {error}",
-            call.request_id
+        log::error(
+            &call.request_id,
+            format_args!("a finished recipe is unreadable: {error}"),
         );
     });
     found.ok()
@@ -80,7 +83,10 @@ pub fn keep(call: &Call, name: String, answer: String) {
             put.expiration_ttl(MEMORY_SECONDS).execute().await
         };
         if let Err(error) = kept.await {
-            console_error!("{request_id}: a finished recipe could not be kept: {error}");
+            log::error(
+                &request_id,
+                format_args!("a finished recipe could not be kept: {error}"),
+            );
             forget_kept(&name);
         }
     });
@@ -109,9 +115,9 @@ pub fn keep_job(call: &Call, answer: &Whole, account: &str) {
 pub async fn forget(call: &Call, name: &str) -> Result<(), Failure> {
     forget_kept(name);
     store(&call.env)?.delete(name).await.map_err(|error| {
-        console_error!(
-            "{}: a recipe could not be forgotten: {error}",
-            call.request_id
+        log::error(
+            &call.request_id,
+            format_args!("a recipe could not be forgotten: {error}"),
         );
         worker::Error::from(error.to_string()).into()
     })

@@ -60,7 +60,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         if let Ok(charge) = taken.charge() {
             call.context.wait_until(charge.end(false));
         }
-        return cached(found, &request, &taken);
+        return cached(found, &call, &request, &taken);
     }
     let charge = taken.charge()?;
 
@@ -76,7 +76,9 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         wait: prefer.wait_seconds(),
         deadline,
         request_id: &call.request_id,
+        trace: call.observed.trace(),
     };
+    let begun = now();
     let flown = match shared {
         Some(name) => flights::join(&call.env, name, &order, &origin).await,
         None => Ok(Flown {
@@ -84,6 +86,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
             role: Role::Led,
         }),
     };
+    call.observed.asked_origin_since(begun);
     let Flown { answer, role } = flown.unwrap_or_else(|failure| Flown {
         answer: Err(failure),
         role: Role::Led,
@@ -95,7 +98,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     }
     if role != Role::Led {
         let mut own = answer.json().map_err(worker::Error::from)?;
-        make_own(&mut own, &request, role);
+        make_own(&mut own, &call, &request, role);
         answer.bytes = own.to_string().as_bytes().into();
     }
     let response = respond::relay(&call, &answer, &origin)?;
@@ -107,8 +110,8 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
 /// one of weights or numerics that the origin has changed to since it was asked.
 async fn keep(call: &Call, name: String, recipe: &Recipe, answer: &Whole) -> Result<(), Failure> {
     let made: Value = answer.json().map_err(worker::Error::from)?;
-    let is = |field: &str, wanted: &str| made["recipe"][field] == wanted;
-    if is("revision", &recipe.revision) && is("engine", &recipe.engine) {
+    let is = |field: &str, wanted: &str| made.pointer(field).is_some_and(|found| found == wanted);
+    if is("/recipe/revision", &recipe.revision) && is("/recipe/engine", &recipe.engine) {
         finished::keep(call, name, answer.text());
         Ok(())
     } else {
@@ -122,8 +125,8 @@ async fn found(call: &Call, name: Option<&str>) -> Option<Value> {
 }
 
 /// The answer to a recipe that was made before.
-fn cached(mut found: Value, request: &GenerateRequest, taken: &Taken) -> Answer {
-    make_own(&mut found, request, Role::Late);
+fn cached(mut found: Value, call: &Call, request: &GenerateRequest, taken: &Taken) -> Answer {
+    make_own(&mut found, call, request, Role::Late);
     let response = respond::json(200, &found)?;
     write_headers(response.headers(), taken, Role::Late)?;
     Ok(response)
@@ -160,8 +163,12 @@ async fn settle(call: &Call, charge: Charge, role: Role, answer: &Result<Whole, 
     }
 }
 
-/// Makes what was answered to another the caller's own: it has the caller's label.
-fn make_own(answer: &mut Value, request: &GenerateRequest, role: Role) {
+/// Makes what was answered to another the caller's own: it has the caller's label, and names the
+/// caller's request.
+fn make_own(answer: &mut Value, call: &Call, request: &GenerateRequest, role: Role) {
+    if let Some(request_id) = answer.get_mut("request_id") {
+        *request_id = call.request_id.clone().into();
+    }
     if let Some(job) = answer.get_mut("job").and_then(Value::as_object_mut) {
         job.insert("task_id".to_owned(), request.task_id.clone().into());
     }

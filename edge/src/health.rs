@@ -1,9 +1,10 @@
-//! `/healthz`: this Worker runs. `/readyz`: the origin behind it is ready too.
+//! `/healthz`: this Worker runs. `/readyz`: an origin behind it is ready too.
 
 use std::time::Duration;
 
 use darkroom_shared::problem::{self, Code, Problem};
-use serde_json::{Value, json};
+use futures_util::future::try_join_all;
+use serde_json::{Map, Value, json};
 use worker::{RequestInit, ResponseBuilder};
 
 use crate::call::Call;
@@ -20,46 +21,83 @@ pub fn healthz() -> Answer {
     respond::json(200, &json!({ "status": "ok", "version": version }))
 }
 
-/// Asks the origin whether it is ready, and tells the two apart.
+/// What an origin says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Unreachable,
+    NotReady,
+    Ready,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::NotReady => "not ready",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Asks all origins whether they are ready, and tells them and the edge apart. One that is ready
+/// is enough. Where there are several each is told, in the order of the setting, and none by its
+/// address.
 pub async fn readyz(call: &Call) -> Answer {
-    let key = settings::admin_key_digest(&call.env);
-    let (Ok(_), Ok(settings)) = (key, settings::origin(&call.env)) else {
-        return not_ready(call, "not configured", "not asked");
+    let Ok(origin) = settings::admin_key_digest(&call.env)
+        .and_then(|_| settings::allowed_origins(&call.env))
+        .and_then(|_| settings::origin(&call.env))
+    else {
+        return answer(call, "not configured", "not asked", &[]);
     };
+    let probes = origin.urls.iter().map(|url| probe(call, url));
+    let states = try_join_all(probes).await?;
+    let best = states
+        .iter()
+        .max()
+        .map_or("not asked", |state| state.as_str());
+    answer(call, "ready", best, &states)
+}
+
+async fn probe(call: &Call, url: &str) -> Result<State, Failure> {
     let probe = Sending {
-        url: format!("{}/readyz", settings.url),
+        url: format!("{url}/readyz"),
         init: RequestInit::new(),
         limit: LIMIT,
         request_id: &call.request_id,
     };
     match probe.whole().await {
-        Ok(answer) if answer.status == 200 => {
-            let body = json!({ "status": "ready", "edge": "ready", "origin": "ready" });
-            respond::json(200, &body)
-        }
-        Ok(_) => not_ready(call, "ready", "not ready"),
-        Err(Failure::Problem(_)) => not_ready(call, "ready", "unreachable"),
+        Ok(answer) if answer.status == 200 => Ok(State::Ready),
+        Ok(_) => Ok(State::NotReady),
+        Err(Failure::Problem(_)) => Ok(State::Unreachable),
         Err(defect) => Err(defect),
     }
 }
 
-/// The usual problem, with a member for each side.
-fn not_ready(call: &Call, edge: &str, origin: &str) -> Answer {
+/// A member for each side, in a problem document where one is not ready.
+fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
+    let mut members = Map::new();
+    members.insert("edge".to_owned(), edge.into());
+    members.insert("origin".to_owned(), origin.into());
+    if states.len() > 1 {
+        let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+        members.insert("origins".to_owned(), states.into());
+    }
+    if edge == "ready" && origin == "ready" {
+        members.insert("status".to_owned(), "ready".into());
+        return respond::json(200, &members.into());
+    }
     let mut problem = Problem::new(
         Code::Unavailable,
         format!("the edge is {edge}; the origin is {origin}"),
     );
     problem.request_id = Some(call.request_id.clone());
     let retry_after = problem.retry_after_seconds().unwrap_or_default();
-    let mut body: Value = serde_json::from_str(&problem.to_json()).unwrap_or_default();
-    if let Some(members) = body.as_object_mut() {
-        members.insert("edge".to_owned(), edge.into());
-        members.insert("origin".to_owned(), origin.into());
-    }
+    let mut body: Map<_, _> = serde_json::from_str(&problem.to_json()).unwrap_or_default();
+    body.extend(members);
     Ok(ResponseBuilder::new()
         .with_status(problem.status)
         .with_header("content-type", problem::CONTENT_TYPE)?
         .with_header("cache-control", "no-store")?
         .with_header("retry-after", &retry_after.to_string())?
-        .fixed(body.to_string().into_bytes()))
+        .fixed(Value::from(body).to_string().into_bytes()))
 }

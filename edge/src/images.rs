@@ -2,13 +2,13 @@
 
 use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
-use worker::{ResponseBuilder, console_error};
+use worker::ResponseBuilder;
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
-use crate::{finished, flights, pictures, respond, settings};
+use crate::{finished, flights, log, pictures, respond, settings};
 
 /// Has the origin delete an image, and forgets its recipe and its picture.
 pub async fn delete(call: &Call, caller: &Caller) -> Answer {
@@ -20,7 +20,7 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
         _ => return respond::relay(call, &answer, &origin),
     };
     let deleted = deleted.map_err(|error| {
-        console_error!("{}: no deleted image: {error}", call.request_id);
+        log::error(&call.request_id, format_args!("no deleted image: {error}"));
         crate::sending::unreachable_origin()
     })?;
     let visibility = if deleted.key.starts_with("private/") {

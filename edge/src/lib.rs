@@ -6,15 +6,34 @@
 //! what the origin offers ([`models`]) and given a seed ([`generate`]), other API calls are passed
 //! on as they are ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
 //! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
-//! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
-//! all that comes back to the caller goes through [`respond`].
+//! origin goes through [`origin`], signed, to whichever is well ([`attempts`]), and on through
+//! [`sending`], within a limit of time; all that comes back to the caller goes through
+//! [`respond`] and leaves in an [`envelope`]: headers for browsers ([`cors`]), and a line in the
+//! log ([`observed`]).
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 
+// Nothing here may panic: that would end the wasm instance, and with it every request that it has.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 mod allowance;
+mod attempts;
 mod auth;
 mod body;
 mod call;
+mod cors;
+mod envelope;
 mod failure;
 mod finished;
 mod flights;
@@ -23,8 +42,10 @@ mod health;
 mod idempotency;
 mod images;
 mod keys;
+mod log;
 mod models;
 mod objects;
+mod observed;
 mod order;
 mod origin;
 mod passing;
@@ -36,11 +57,19 @@ mod sending;
 mod settings;
 mod tokens;
 
-use worker::{Context, Env, Request, Response, event};
+use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let call = call::Call::new(request, env, context);
     let request_id = call.request_id.clone();
-    respond::finish(routes::dispatch(call).await, &request_id)
+    let envelope = envelope::Envelope::of(&call);
+    let answer = routes::dispatch(call).await;
+    envelope.close(respond::finish(answer, &request_id)?)
+}
+
+/// As often as `wrangler.toml` says.
+#[event(scheduled)]
+async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+    keys::clean_up(&env).await;
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use darkroom_shared::job::Page;
 use darkroom_shared::model::Model;
-use worker::{Date, console_warn};
+use worker::Date;
 
 use crate::auth::Caller;
 use crate::call::Call;
+use crate::log;
 use crate::origin::{self, Ask};
 use crate::settings::{self, Origin};
 
@@ -72,6 +73,8 @@ async fn ask(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
         method: "GET",
         path: "/api/models",
         query: "",
+        // Not worth a caller's waiting.
+        may_repeat: false,
         ..Ask::new(call, &caller, LIMIT.min(origin.timeout))
     };
     // What went wrong is in the log by then.
@@ -96,7 +99,7 @@ fn remember(call: &Call, models: &[Model]) {
     call.context.wait_until(async move {
         let kept = async { store.put(NAME, text)?.execute().await };
         if let Err(error) = kept.await {
-            console_warn!("the models could not be kept: {error}");
+            log::warn("", format_args!("the models could not be kept: {error}"));
         }
     });
 }

@@ -7,11 +7,11 @@ use darkroom_shared::problem::Code;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use worker::{Delay, Env, Method, Request, RequestInit, Stub, console_error};
+use worker::{Delay, Env, Method, Request, RequestInit, Stub};
 
 use crate::failure::Failure;
 use crate::sending::{Whole, read_whole};
-use crate::settings;
+use crate::{log, settings};
 
 /// The object of this name.
 pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
@@ -43,8 +43,10 @@ pub async fn send(object: &Stub, request: Request, limit: Duration) -> Result<Wh
     let answer = pin!(async { read_whole(object.fetch_with_request(request).await?).await });
     match select(answer, Delay::from(limit)).await {
         Either::Left((Ok(answer), _)) => return Ok(answer),
-        Either::Left((Err(error), _)) => console_error!("a Durable Object failed: {error}"),
-        Either::Right(_) => console_error!("a Durable Object took too long"),
+        Either::Left((Err(error), _)) => {
+            log::error("", format_args!("a Durable Object failed: {error}"));
+        }
+        Either::Right(_) => log::error("", "a Durable Object took too long"),
     }
     let detail = "the edge's books cannot be reached now";
     Err(Failure::new(Code::Unavailable, detail))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use darkroom_shared::deadline;
+use darkroom_shared::trace::TraceParent;
 
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -26,6 +27,8 @@ pub struct Order<'a> {
     pub deadline: Option<u32>,
     /// Passed on, so that both logs speak of one request.
     pub request_id: &'a str,
+    /// Passed on, so that what the origin does is seen as a part of it.
+    pub trace: TraceParent,
 }
 
 impl Order<'_> {
@@ -45,12 +48,16 @@ impl Order<'_> {
             headers,
             body: self.body.to_vec(),
             limit: self.limit(origin),
+            // Under its own id, a job is one job however often it is handed in.
+            may_repeat: true,
+            trace: self.trace,
+            observed: None,
         };
         origin::ask(origin, ask).await
     }
 
     /// How long the answer may take.
     pub fn limit(&self, origin: &Origin) -> Duration {
-        Duration::from_secs(self.wait.into()) + origin.timeout
+        Duration::from_secs(self.wait.into()).saturating_add(origin.timeout)
     }
 }

@@ -1,4 +1,4 @@
-//! Asking the origin: every request signed.
+//! Asking the origin: every request signed, and sent as often as [`crate::attempts`] says.
 
 use std::time::Duration;
 
@@ -6,15 +6,18 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::signature::{
     CALLER_HEADER, DIGEST_HEADER, INPUT_HEADER, Parts, SIGNATURE_HEADER, content_digest, sign,
 };
+use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
 use worker::js_sys::Uint8Array;
-use worker::{Headers, Method, RequestInit, console_error};
+use worker::{Headers, Method, RequestInit};
 
+use crate::attempts::until_answered;
 use crate::auth::Caller;
 use crate::call::{Call, REQUEST_ID_HEADER, now};
 use crate::failure::Failure;
-use crate::random;
-use crate::sending::{Opened, Sending, Whole};
+use crate::observed::Observed;
+use crate::sending::{Opened, Sending, Whole, unreachable_origin};
 use crate::settings::Origin;
+use crate::{log, random};
 
 /// A request to the origin.
 pub struct Ask<'a> {
@@ -34,6 +37,12 @@ pub struct Ask<'a> {
     pub body: Vec<u8>,
     /// How long the answer may take.
     pub limit: Duration,
+    /// Whether it may be asked again where no answer comes: what is safe may.
+    pub may_repeat: bool,
+    /// Passed on, so that what the origin does is seen as a part of it.
+    pub trace: TraceParent,
+    /// Told how long it took, where a call is being answered.
+    pub observed: Option<&'a Observed>,
 }
 
 impl<'a> Ask<'a> {
@@ -48,6 +57,9 @@ impl<'a> Ask<'a> {
             headers: Vec::new(),
             body: Vec::new(),
             limit,
+            may_repeat: matches!(call.method.as_str(), "GET" | "HEAD"),
+            trace: call.observed.trace(),
+            observed: Some(&call.observed),
         }
     }
 }
@@ -55,15 +67,24 @@ impl<'a> Ask<'a> {
 /// Signs, sends, and waits for the whole answer. An answer of any status is an answer: what it
 /// says is for [`crate::respond`] to judge.
 pub async fn ask(origin: &Origin, ask: Ask<'_>) -> Result<Whole, Failure> {
-    signed(origin, &ask)?.whole().await
+    match open(origin, ask).await? {
+        Opened::Whole(whole) => Ok(whole),
+        Opened::Events(_) => Err(unreachable_origin()),
+    }
 }
 
 /// The same for a stream of events: it is waited for until it begins.
 pub async fn open(origin: &Origin, ask: Ask<'_>) -> Result<Opened, Failure> {
-    signed(origin, &ask)?.opened().await
+    until_answered(origin, &ask).await
 }
 
-fn signed<'a>(origin: &Origin, ask: &Ask<'a>) -> Result<Sending<'a>, Failure> {
+/// One attempt, to the origin at `url`. Another one is signed anew: a signature counts once.
+pub fn signed<'a>(
+    origin: &Origin,
+    url: &str,
+    ask: &Ask<'a>,
+    limit: Duration,
+) -> Result<Sending<'a>, Failure> {
     let mut init = RequestInit::new();
     init.with_method(Method::from(ask.method.to_owned()))
         .with_headers(signed_headers(origin, ask)?);
@@ -71,13 +92,13 @@ fn signed<'a>(origin: &Origin, ask: &Ask<'a>) -> Result<Sending<'a>, Failure> {
         init.with_body(Some(Uint8Array::from(ask.body.as_slice()).into()));
     }
     let url = match ask.query {
-        "" => format!("{}{}", origin.url, ask.path),
-        query => format!("{}{}?{query}", origin.url, ask.path),
+        "" => format!("{url}{}", ask.path),
+        query => format!("{url}{}?{query}", ask.path),
     };
     Ok(Sending {
         url,
         init,
-        limit: ask.limit,
+        limit,
         request_id: ask.request_id,
     })
 }
@@ -93,7 +114,7 @@ fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
     };
     let created = now().div_euclid(1000);
     let signature = sign(&origin.secret, &parts, created, &random::nonce()?).map_err(|error| {
-        console_error!("{}: cannot sign: {error}", ask.request_id);
+        log::error(ask.request_id, format_args!("cannot sign: {error}"));
         Failure::new(Code::Internal, "the request to the origin cannot be signed")
     })?;
 
@@ -102,6 +123,7 @@ fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
         headers.set(name, value)?;
     }
     headers.set(REQUEST_ID_HEADER, ask.request_id)?;
+    headers.set(TRACEPARENT_HEADER, &ask.trace.to_string())?;
     headers.set(CALLER_HEADER, ask.caller.as_str())?;
     headers.set(DIGEST_HEADER, &digest)?;
     headers.set(INPUT_HEADER, &signature.input)?;

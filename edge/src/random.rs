@@ -2,10 +2,11 @@
 
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::trace::TraceParent;
 use uuid::Uuid;
-use worker::console_error;
 
 use crate::failure::Failure;
+use crate::log;
 
 /// A new request's id. Nil where there is no randomness: the failure of something that needs
 /// it still has to be answered.
@@ -32,6 +33,26 @@ pub fn sortable_id(now: UnixMillis) -> Result<String, Failure> {
     Ok(id.to_string())
 }
 
+/// One of many equally good choices.
+pub fn draw() -> Result<u32, Failure> {
+    Ok(u32::from_le_bytes(bytes()?))
+}
+
+/// A new trace's id. It is never zero, which would be none.
+pub fn trace_id() -> u128 {
+    bytes().map_or(1, u128::from_le_bytes).max(1)
+}
+
+/// A new span's id. It is never zero either.
+pub fn span_id() -> u64 {
+    bytes().map_or(1, u64::from_le_bytes).max(1)
+}
+
+/// The beginning of a trace, for what the edge does of itself.
+pub fn trace() -> TraceParent {
+    TraceParent::begin(trace_id(), span_id())
+}
+
 /// A seed: 53 bits, which every JSON reader keeps exact.
 pub fn seed() -> Result<u64, Failure> {
     Ok(u64::from_le_bytes(bytes()?) >> 11)
@@ -40,7 +61,7 @@ pub fn seed() -> Result<u64, Failure> {
 fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
-        console_error!("no randomness: {error}");
+        log::error("", format_args!("no randomness: {error}"));
         Failure::new(Code::Internal, "the edge has no source of randomness")
     })?;
     Ok(bytes)

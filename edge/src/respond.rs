@@ -1,10 +1,11 @@
 //! What goes back to the caller.
 
 use darkroom_shared::problem::{self, Code, Problem};
-use worker::{Headers, Response, ResponseBuilder, console_error};
+use worker::{Headers, Response, ResponseBuilder};
 
 use crate::call::{Call, REQUEST_ID_HEADER};
 use crate::failure::{Answer, Failure};
+use crate::log;
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
 
@@ -24,7 +25,7 @@ pub fn response(answer: Answer, request_id: &str) -> worker::Result<Response> {
             Ok(response)
         }
         Err(Failure::Runtime(error)) => {
-            console_error!("{}: {error}", request_id);
+            log::error(request_id, error);
             let problem = Problem::new(Code::Internal, "the edge failed; this was logged");
             self::problem(problem, request_id)
         }
@@ -34,9 +35,7 @@ pub fn response(answer: Answer, request_id: &str) -> worker::Result<Response> {
 /// The answer as it is sent: it names the request.
 pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
     let response = response(answer, request_id)?;
-    let headers = response.headers();
-    headers.set(REQUEST_ID_HEADER, request_id)?;
-    headers.set("x-content-type-options", "nosniff")?;
+    response.headers().set(REQUEST_ID_HEADER, request_id)?;
     Ok(response)
 }
 
@@ -85,8 +84,8 @@ pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
         _ => false,
     };
     if !is_ours {
-        let id = &call.request_id;
-        console_error!("{id}: not the answer of an origin that knows us: {status} {media_type}");
+        let message = format!("not the answer of an origin that knows us: {status} {media_type}");
+        log::error(&call.request_id, message);
         return Err(unreachable_origin());
     }
 
@@ -122,7 +121,8 @@ pub fn events(stream: Response) -> Answer {
 /// The path of an answer's `Location`: an address would be one that only the edge can reach.
 fn public_location(headers: &Headers, origin: &Origin) -> worker::Result<Option<String>> {
     let location = headers.get("location")?.unwrap_or_default();
-    let path = location.strip_prefix(&origin.url).unwrap_or(&location);
+    let within = |url: &String| location.strip_prefix(url.as_str());
+    let path = origin.urls.iter().find_map(within).unwrap_or(&location);
     let is_path = path.starts_with('/') && !path.starts_with("//");
     Ok(is_path.then(|| path.to_owned()))
 }

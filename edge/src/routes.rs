@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::idempotency::{self, Kind};
-use crate::{allowance, auth, generate, health, images, keys, passing, pictures, respond};
+use crate::{allowance, auth, cors, generate, health, images, keys, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -120,9 +120,10 @@ const TABLE: &[Row] = &[
 
 /// Finds the call's row, and has it answered.
 pub async fn dispatch(call: Call) -> Answer {
-    let Some(Row(_, methods)) = TABLE.iter().find(|row| matches(row.0, &call.path)) else {
+    let Some(Row(pattern, methods)) = TABLE.iter().find(|row| matches(row.0, &call.path)) else {
         return Err(not_found());
     };
+    call.observed.took_route(pattern);
     if call.query.len() > MAX_QUERY {
         let detail = format!("the query may have at most {MAX_QUERY} bytes");
         return Err(Failure::new(Code::Malformed, detail));
@@ -189,6 +190,9 @@ fn is_plain(segment: &str) -> bool {
 fn wrong_method(call: &Call, methods: &[(&str, Action)]) -> Answer {
     let allowed: Vec<_> = methods.iter().map(|(method, _)| *method).collect();
     let allowed = allowed.join(", ");
+    if let Some(answer) = cors::preflight(call, &allowed) {
+        return answer;
+    }
     let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allowed}"));
     let response = respond::problem(problem, &call.request_id)?;
     response.headers().set("allow", &allowed)?;

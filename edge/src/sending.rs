@@ -11,10 +11,11 @@ use worker::js_sys::futures::JsFuture;
 use worker::worker_sys::web_sys;
 use worker::{
     AbortController, AbortSignal, CacheMode, Delay, Fetch, Headers, Request, RequestInit,
-    RequestRedirect, Response, ResponseBody, console_error,
+    RequestRedirect, Response, ResponseBody,
 };
 
 use crate::failure::Failure;
+use crate::log;
 
 /// The media type of Server-Sent Events.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -41,7 +42,7 @@ impl Whole {
     }
 }
 
-/// What was asked to be a stream of events.
+/// What may be a stream of events.
 pub enum Opened {
     /// It is one.
     Events(Response),
@@ -69,7 +70,8 @@ impl Sending<'_> {
             .await
     }
 
-    /// Waits for a stream of events to begin; how long it then goes on is its own affair.
+    /// The same, but of a stream of events only its beginning is waited for; how long it then
+    /// goes on is its own affair.
     pub async fn opened(mut self) -> Result<Opened, Failure> {
         let fetch = self.fetch()?;
         self.within_limit(async |signal| {
@@ -101,12 +103,13 @@ impl Sending<'_> {
         match select(work, Delay::from(self.limit)).await {
             Either::Left((result, _)) => result.map_err(|error| {
                 // The runtime's message may hold the origin's address: it is for the log alone.
-                console_error!("{}: the origin did not answer: {error}", self.request_id);
+                let message = format_args!("the origin did not answer: {error}");
+                log::error(self.request_id, message);
                 unreachable_origin()
             }),
             Either::Right(_) => {
                 controller.abort();
-                console_error!("{}: the origin took too long", self.request_id);
+                log::error(self.request_id, "the origin took too long");
                 let detail = "the origin took too long to answer";
                 Err(Failure::new(Code::OriginTimeout, detail))
             }

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use darkroom_shared::allowance::Allowance;
+use darkroom_shared::cors::AllowedOrigins;
 use darkroom_shared::jwt::Expected;
+use darkroom_shared::origins::parse_urls;
 use darkroom_shared::problem::Code;
 use darkroom_shared::signature::Secret;
-use worker::{Env, console_error};
+use worker::Env;
 
 use crate::auth::CallerLimits;
 use crate::failure::Failure;
+use crate::log;
 
 const ORIGIN_URL: &str = "ORIGIN_URL";
 const ORIGIN_SECRETS: &str = "ORIGIN_SECRETS";
@@ -18,6 +21,9 @@ const ORIGIN_TIMEOUT_SECONDS: &str = "ORIGIN_TIMEOUT_SECONDS";
 const ADMIN_KEY_SHA256: &str = "ADMIN_KEY_SHA256";
 /// The KV namespace of the API keys.
 pub const KEYS: &str = "KEYS";
+/// The Analytics Engine dataset that is told of each request, where one is bound.
+pub const ANALYTICS: &str = "ANALYTICS";
+const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
 /// The Durable Objects of the keys' allowances.
 pub const KEY_ALLOWANCES: &str = "KEY_ALLOWANCES";
@@ -47,8 +53,9 @@ pub struct Issuer {
 
 /// Where the origin is, and how to speak with it.
 pub struct Origin {
-    /// Scheme and host, for example `https://origin.example.com`.
-    pub url: String,
+    /// Scheme and host, for example `https://origin.example.com`: one at least. Any of them can
+    /// answer any call.
+    pub urls: Vec<String>,
     /// Signs every request.
     pub secret: Secret,
     /// How long it may take to answer what needs no waiting.
@@ -58,27 +65,29 @@ pub struct Origin {
 /// Reads what is needed to ask the origin.
 pub fn origin(env: &Env) -> Result<Origin, Failure> {
     Ok(Origin {
-        url: origin_url(env)?,
+        urls: origin_urls(env)?,
         secret: signing_secret(env)?,
         timeout: origin_timeout(env)?,
     })
 }
 
-fn origin_url(env: &Env) -> Result<String, Failure> {
-    let text = text(env, ORIGIN_URL)?;
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .unwrap_or_default();
-    // What follows a host would have to be signed too, and no origin serves under a prefix.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(is_plain) {
-        return Err(wrong(
-            ORIGIN_URL,
-            "must be http(s)://host[:port], without a path",
-        ));
-    }
-    Ok(text)
+fn origin_urls(env: &Env) -> Result<Vec<String>, Failure> {
+    parse_urls(&text(env, ORIGIN_URL)?).ok_or_else(|| {
+        let reason = "must be http(s)://host[:port] without a path, several parted by commas";
+        wrong(ORIGIN_URL, reason)
+    })
+}
+
+/// The pages that may call the API, where any may.
+pub fn allowed_origins(env: &Env) -> Result<Option<AllowedOrigins>, Failure> {
+    let text = optional(env, CORS_ORIGINS).filter(|text| !text.is_empty());
+    text.map(|text| {
+        AllowedOrigins::parse(&text).ok_or_else(|| {
+            let reason = "must be `*`, or http(s)://host[:port], several parted by commas";
+            wrong(CORS_ORIGINS, reason)
+        })
+    })
+    .transpose()
 }
 
 /// The digest of the first admin key, in lower-case hex.
@@ -162,7 +171,7 @@ fn optional(env: &Env, name: &str) -> Option<String> {
 
 /// The log names the setting; the caller only hears whose fault it is.
 pub fn wrong(name: &str, reason: &str) -> Failure {
-    console_error!("the setting {name} {reason}");
+    log::error("", format_args!("the setting {name} {reason}"));
     Failure::new(
         Code::Unavailable,
         "the edge is not configured; its log names the setting",

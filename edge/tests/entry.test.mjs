@@ -40,8 +40,8 @@ test("a trapped instance is answered for and replaced", LIMIT, async () => {
   const { miniflare, log } = startFake();
   after(() => miniflare.dispose());
   const url = (await miniflare.ready).origin;
-  const get = async (path) => {
-    const response = await fetch(url + path);
+  const get = async (path, headers = {}) => {
+    const response = await fetch(url + path, { headers });
     return [response.status, await response.text(), response.headers.get("x-request-id")];
   };
 
@@ -58,7 +58,11 @@ test("a trapped instance is answered for and replaced", LIMIT, async () => {
 
   assert.equal((await get("/trap"))[0], 500);
   assert.equal(await instance(), "1");
-  await log.until(new RegExp(`${id}: .*a secret place`));
+  const line = await log.line(({ request_id }) => request_id === id);
+  assert.deepEqual([line.level, line.status], ["error", 500]);
+  assert.match(line.message, /a secret place/);
+  assert.equal((await get("/throw", { "x-request-id": "my-id" }))[2], "my-id");
+  assert.notEqual((await get("/throw", { "x-request-id": "my id" }))[2], "my id");
   await log.until(/fresh wasm instance/);
 });
 

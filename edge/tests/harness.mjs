@@ -27,25 +27,28 @@ export const LIMIT = { timeout: 20_000 };
 export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
 /**
- * The edge and its origin for the tests of one file, started before and stopped after them.
- * `bindings` override those of a well-configured edge; one that is `undefined` is left out. All
- * else are miniflare's options.
+ * The edge and its origins for the tests of one file, started before and stopped after them.
+ * `bindings` override those of a well-configured edge; one that is `undefined` is left out.
+ * `options` and `others` are for miniflare: more about the edge's worker, and workers beside it.
+ * What is stored is kept in the folder `persist`, where one is named.
  */
-export function useEdge({ bindings = {}, originIsDown = false, ...options } = {}) {
+export function useEdge(setup = {}) {
   const edge = new Edge();
-  before(() => edge.start(bindings, originIsDown, options), LIMIT);
+  before(() => edge.start(setup), LIMIT);
   after(() => edge.stop(), LIMIT);
   return edge;
 }
 
 class Edge {
-  async start(bindings, originIsDown, options) {
+  async start(setup) {
+    const { bindings = {}, origins = 1, originIsDown = false, persist } = setup;
     assert.ok(existsSync(new URL("index.js", build)), "run `scripts/edge-build` first");
-    this.origin = new ScriptedOrigin(ORIGIN_SECRET);
-    const originUrl = await this.origin.start();
+    this.origins = Array.from({ length: origins }, () => new ScriptedOrigin(ORIGIN_SECRET));
+    this.origin = this.origins[0];
+    const urls = await Promise.all(this.origins.map((origin) => origin.start()));
     if (originIsDown) await this.origin.stop();
     const all = {
-      ORIGIN_URL: originUrl,
+      ORIGIN_URL: urls.join(","),
       ORIGIN_SECRETS: `${ORIGIN_SECRET.id}:${ORIGIN_SECRET.secret},old:${"0".repeat(32)}`,
       ORIGIN_TIMEOUT_SECONDS: "15",
       ADMIN_KEY_SHA256: sha256(API_KEY),
@@ -53,7 +56,7 @@ class Edge {
       DAILY_IMAGES: "1000",
       ...bindings,
     };
-    this.options = {
+    const worker = {
       scriptPath: fileURLToPath(new URL("index.js", build)),
       modulesRoot: fileURLToPath(build),
       kvNamespaces: ["KEYS", "RECIPES"],
@@ -62,29 +65,29 @@ class Edge {
         FLIGHTS: { className: "Flight", useSQLite: true },
         IDEMPOTENCY_KEYS: { className: "IdempotencyKey", useSQLite: true },
       },
-      ...options,
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+      ...setup.options,
     };
-    await this.#startWorkerd();
+    const stores = persist && { kvPersist: persist, durableObjectsPersist: persist };
+    this.workerd = [worker, setup.others, stores];
+    await this.restart();
   }
 
-  async #startWorkerd() {
-    const { miniflare, log } = startWorkerd(this.options);
+  /** Ends workerd and starts it again: what is left is what was stored. */
+  async restart() {
+    await this.miniflare?.dispose();
+    const { miniflare, log } = startWorkerd(...this.workerd);
     this.miniflare = miniflare;
     this.log = log;
     this.url = (await miniflare.ready).origin;
   }
 
-  /** Ends workerd and starts it again: what is left is what was stored. */
-  async restart() {
-    await this.miniflare.dispose();
-    await this.#startWorkerd();
-  }
-
   async stop() {
     await this.miniflare?.dispose();
-    await this.origin.stop();
-    assert.deepEqual(this.origin.violations, [], "the origin could not verify all that it was sent");
+    for (const origin of this.origins) {
+      await origin.stop();
+      assert.deepEqual(origin.violations, [], "the origin could not verify all that it was sent");
+    }
   }
 
   /** Asks the edge with a valid key; `key: null` sends none. */
@@ -135,29 +138,53 @@ class Log {
     this.#changed.emit("text");
   }
 
-  /** Resolves when the text matches; the test's own limit bounds it. */
+  /** Resolves with the match when the text has one; the test's own limit bounds it. */
   async until(pattern) {
     while (!pattern.test(this.text)) await once(this.#changed, "text");
+    return pattern.exec(this.text);
+  }
+
+  /** The lines that are JSON objects, read. */
+  get lines() {
+    return this.text.split("\n").flatMap((line) => (/^\{.*\}$/.test(line) ? [JSON.parse(line)] : []));
+  }
+
+  /** Resolves with the first such line, when there is one. */
+  async line(isIt) {
+    while (!this.lines.some(isIt)) await once(this.#changed, "text");
+    return this.lines.find(isIt);
+  }
+
+  /** The one line that tells of a request's answer. */
+  async answered(requestId) {
+    const isIt = (line) => line.message === "answered" && line.request_id === requestId;
+    const line = await this.line(isIt);
+    assert.equal(this.lines.filter(isIt).length, 1);
+    return line;
   }
 }
 
 /** A workerd that runs modules from disk; what it writes to its console is in `log.text`. */
-export function startWorkerd(options) {
+export function startWorkerd(worker, others = [], stores = {}) {
   const log = new Log();
   const collect = (stream) => stream.setEncoding("utf8").on("data", (text) => log.add(text));
-  const miniflare = new Miniflare({
+  const edge = {
     modules: true,
     modulesRules: [
       { type: "ESModule", include: ["**/*.js"] },
       { type: "CompiledWasm", include: ["**/*.wasm"] },
     ],
     compatibilityDate,
+    ...worker,
+  };
+  const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
     cf: false,
     log: new NoOpLog(),
     handleRuntimeStdio: (stdout, stderr) => [stdout, stderr].forEach(collect),
-    ...options,
+    workers: [{ name: "edge", ...edge }, ...others],
+    ...stores,
   });
   return { miniflare, log };
 }

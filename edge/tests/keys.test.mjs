@@ -242,7 +242,7 @@ describe("keys", () => {
 });
 
 describe("an edge without a namespace for keys", () => {
-  const edge = useEdge({ kvNamespaces: [] });
+  const edge = useEdge({ options: { kvNamespaces: ["RECIPES"] } });
 
   test("still knows the first key, and says in its log what is missing", LIMIT, async () => {
     assert.equal((await edge.fetch("/api/jobs")).status, 200);

@@ -135,7 +135,7 @@ describe("images a day", () => {
 
 describe("an edge that is started anew", () => {
   const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
-  const lasting = useEdge({ kvPersist: folder, durableObjectsPersist: folder });
+  const lasting = useEdge({ persist: folder });
   after(() => rmSync(folder, { recursive: true }));
 
   test("still knows what was used", LIMIT, async () => {
@@ -177,7 +177,7 @@ test("a deadline is passed on", LIMIT, async () => {
 });
 
 describe("a shield", () => {
-  const shielded = useEdge({ ratelimits: { BURST: { simple: { limit: 5, period: 60 } } } });
+  const shielded = useEdge({ options: { ratelimits: { BURST: { simple: { limit: 5, period: 60 } } } } });
 
   test("stops a flood, of each key by itself, and of what knows no key", LIMIT, async () => {
     const flood = (key) => Promise.all(Array.from({ length: 12 }, () => shielded.fetch("/api/jobs", { key })));

@@ -36,11 +36,13 @@ export class ScriptedOrigin {
     this.nonces = new Set();
   }
 
+  /** Starts, or starts again where it was. */
   async start() {
     this.server = createServer((request, response) => this.#receive(request, response));
-    this.server.listen(0, "127.0.0.1");
+    this.server.listen(this.port ?? 0, "127.0.0.1");
     await once(this.server, "listening");
-    return `http://127.0.0.1:${this.server.address().port}`;
+    this.port = this.server.address().port;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   async stop() {

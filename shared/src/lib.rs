@@ -9,11 +9,31 @@
 //! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes
 //! ([`scope`]) say and as much as its allowance ([`allowance`]); they may say how long they wait
 //! ([`prefer`]) and when they need their pictures ([`deadline`]). The edge proves to the origin
-//! who is calling with a signature ([`signature`]). What goes wrong is a problem document
-//! ([`problem`]).
+//! who is calling with a signature ([`signature`]), in the course of a trace ([`trace`]), asking
+//! whichever origin is well ([`origins`]). Pages of other sites may call where that is allowed
+//! ([`cors`]). What goes wrong is a problem document ([`problem`]).
+
+// Nothing here may panic: in the edge that would end the wasm instance, and with it every request
+// that it has.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod allowance;
 pub mod api_key;
+pub mod cors;
 pub mod deadline;
 mod fields;
 pub mod job;
@@ -23,6 +43,7 @@ pub mod key;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod origins;
 pub mod prefer;
 pub mod problem;
 pub mod recipe;
@@ -30,3 +51,4 @@ pub mod request;
 pub mod scope;
 pub mod signature;
 pub mod timestamp;
+pub mod trace;

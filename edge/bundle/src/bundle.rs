@@ -11,11 +11,12 @@ use wasm_bindgen_cli_support::Bindgen;
 const ENTRY: &str = include_str!("entry.js");
 
 /// What `entry.js` takes from the glue.
-const EXPORTS: [&str; 6] = [
+const EXPORTS: [&str; 7] = [
     "fetch",
     "Flight",
     "IdempotencyKey",
     "KeyAllowance",
+    "scheduled",
     "__worker_init_state",
     "__wbg_reset_state",
 ];
@@ -69,7 +70,8 @@ mod tests {
 
     #[test]
     fn glue_of_another_form_is_refused_by_name() {
-        let glue = "import source wasm from './index_bg.wasm';\nfetch Flight IdempotencyKey KeyAllowance __worker_init_state";
+        let glue = "import source wasm from './index_bg.wasm';\n\
+            fetch Flight IdempotencyKey KeyAllowance scheduled __worker_init_state";
         let error = plain_imports(glue).expect_err("an export is missing");
         assert!(error.to_string().contains("__wbg_reset_state"));
         assert!(plain_imports("import wasm from './index_bg.wasm'").is_err());

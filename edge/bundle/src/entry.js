@@ -45,6 +45,12 @@ async function untilTrap(work) {
   }
 }
 
+// As the Rust code chooses it.
+function requestId(request) {
+  const sent = request.headers.get("x-request-id") ?? "";
+  return /^[\w.-]{1,128}$/.test(sent) ? sent : crypto.randomUUID();
+}
+
 // The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
 function brokenAnswer(id) {
   const problem = {
@@ -60,6 +66,8 @@ function brokenAnswer(id) {
     headers: {
       "content-type": "application/problem+json",
       "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
       "x-request-id": id,
     },
@@ -71,10 +79,16 @@ export default {
     try {
       return await untilTrap(() => edge.fetch(request, env, context));
     } catch (error) {
-      const id = crypto.randomUUID();
-      console.error(`${id}: the edge threw:`, error);
+      const id = requestId(request);
+      const message = `the edge threw: ${error?.stack ?? error}`;
+      console.error(JSON.stringify({ level: "error", message, status: 500, request_id: id }));
       return brokenAnswer(id);
     }
+  },
+
+  async scheduled(event, env, context) {
+    reviveAfterTrap();
+    return edge.scheduled(event, env, context);
   },
 };
 

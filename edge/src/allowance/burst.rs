@@ -1,11 +1,9 @@
 //! The shield: the platform's own rate limiter, which stops a flood before it costs anything.
 
-use darkroom_shared::problem::{Code, Problem};
-use worker::console_error;
-
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::settings;
+use crate::{log, settings};
+use darkroom_shared::problem::{Code, Problem};
 
 /// Seconds: the period that `wrangler.toml` gives it.
 const PERIOD: u32 = 10;
@@ -20,7 +18,10 @@ pub async fn check(call: &Call, who: String) -> Result<(), Failure> {
         Ok(outcome) if !outcome.success => Err(too_many()),
         Ok(_) => Ok(()),
         Err(error) => {
-            console_error!("{}: the rate limiter failed: {error}", call.request_id);
+            log::error(
+                &call.request_id,
+                format_args!("the rate limiter failed: {error}"),
+            );
             Ok(())
         }
     }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use darkroom_shared::allowance::{Allowance, left_header};
 use darkroom_shared::problem::{Code, Problem};
-use worker::{Headers, Stub, console_error};
+use worker::{Headers, Stub};
 
 use super::message::{Balance, Message, NewJob, Refused};
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::objects;
-use crate::settings;
+use crate::{log, objects, settings};
 
 /// Longer than any ledger takes, even one that asks the origin first.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -146,7 +145,10 @@ impl Charge {
         };
         let told: Result<(), _> = objects::ask(&self.ledger, &message, LIMIT).await;
         if let Err(error) = told {
-            console_error!("a ledger was not told of a job's end: {error:?}");
+            log::error(
+                "",
+                format_args!("a ledger was not told of a job's end: {error}"),
+            );
         }
     }
 }

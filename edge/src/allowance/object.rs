@@ -8,14 +8,14 @@ use darkroom_shared::job::Status;
 use darkroom_shared::timestamp::UnixMillis;
 use futures_util::future::join_all;
 use serde::Deserialize;
-use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::ledger::{Ledger, OpenJob};
 use super::message::{Balance, Message, NewJob};
 use crate::auth::Caller;
 use crate::call::now;
 use crate::origin::{self, Ask};
-use crate::{random, settings};
+use crate::{log, random, settings};
 
 /// How long after images were taken it is asked what became of their job.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -109,13 +109,17 @@ impl KeyAllowance {
             headers: Vec::new(),
             body: Vec::new(),
             limit: origin.timeout,
+            may_repeat: true,
+            trace: random::trace(),
+            observed: None,
         };
         // What went wrong is in the log by then; it is asked again.
         let answer = origin::ask(&origin, ask).await.ok()?;
         match answer.status {
             200 => {
                 let job = answer.json::<Stands>();
-                let job = job.inspect_err(|error| console_error!("{request_id}: no job: {error}"));
+                let job = job
+                    .inspect_err(|error| log::error(&request_id, format_args!("no job: {error}")));
                 let Stands { status } = job.ok()?;
                 status.is_final().then_some(status == Status::Succeeded)
             }

@@ -37,6 +37,7 @@ pub async fn join(
         wait: order.wait,
         deadline: order.deadline,
         request_id: order.request_id.to_owned(),
+        traceparent: order.trace.to_string(),
     };
     let mut init = RequestInit::new();
     init.with_method(Method::Post)
@@ -47,7 +48,7 @@ pub async fn join(
     request.headers().set(BOARDING, &boarding)?;
     let flight = objects::named(env, settings::FLIGHTS, name)?;
     // Twice the wait: a caller may find that the job it joined is gone, and begin its own.
-    let limit = order.limit(origin) * 2 + GRACE;
+    let limit = order.limit(origin).saturating_mul(2).saturating_add(GRACE);
     let answer = objects::send(&flight, request, limit).await?;
     let (role, answer) = read(answer)?;
     Ok(Flown { answer, role })

@@ -1,6 +1,7 @@
 //! What is said between a caller and a recipe's flight: a header each way, since bodies are large.
 
 use darkroom_shared::problem::{CONTENT_TYPE, Problem};
+use darkroom_shared::trace::TraceParent;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use worker::js_sys::Uint8Array;
@@ -8,6 +9,7 @@ use worker::{Headers, Response, ResponseBuilder};
 
 use crate::failure::Failure;
 use crate::pictures::body_of;
+use crate::random;
 use crate::sending::Whole;
 
 /// Carries a [`Boarding`] to the object.
@@ -32,6 +34,15 @@ pub(super) struct Boarding {
     pub deadline: Option<u32>,
     /// For the logs.
     pub request_id: String,
+    /// The request's place in a trace.
+    pub traceparent: String,
+}
+
+impl Boarding {
+    /// The request's place in a trace.
+    pub fn trace(&self) -> TraceParent {
+        TraceParent::parse(&self.traceparent).unwrap_or_else(random::trace)
+    }
 }
 
 /// What a caller was to the flight.

@@ -147,7 +147,7 @@ impl Flight {
             (wait, Some(format!("wait={wait}")), None)
         };
         let (env, body, flying) = (self.env.clone(), Rc::clone(body), flying.clone());
-        let request_id = boarding.request_id.clone();
+        let (request_id, trace) = (boarding.request_id.clone(), boarding.trace());
         let outcome = async move {
             let order = Order {
                 job: &flying.job,
@@ -157,6 +157,7 @@ impl Flight {
                 wait,
                 deadline,
                 request_id: &request_id,
+                trace,
             };
             let outcome = match settings::origin(&env) {
                 Ok(origin) => order.hand_in(&origin).await,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use worker::{Env, console_error};
+use worker::Env;
 
 use super::message::Boarding;
 use crate::auth::Caller;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::origin::{self, Ask};
 use crate::routes::not_found;
 use crate::sending::unreachable_origin;
-use crate::settings;
+use crate::{log, settings};
 
 /// Of a request, what is the caller's own and not the recipe's.
 #[derive(Deserialize)]
@@ -39,12 +39,18 @@ pub(super) async fn add_reader(
         headers: vec![("content-type", "application/json".to_owned())],
         body: json!({ "task_id": label.task_id }).to_string().into_bytes(),
         limit: origin.timeout,
+        may_repeat: true,
+        trace: boarding.trace(),
+        observed: None,
     };
     match origin::ask(&origin, ask).await?.status {
         204 => Ok(()),
         404 => Err(not_found()),
         status => {
-            console_error!("{}: a job cannot be shared: {status}", boarding.request_id);
+            log::error(
+                &boarding.request_id,
+                format_args!("a job cannot be shared: {status}"),
+            );
             Err(unreachable_origin())
         }
     }

@@ -7,7 +7,7 @@ use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use worker::js_sys::Uint8Array;
-use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder, console_error};
+use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder};
 
 use super::object::{HEADER, Message};
 use super::record::{Head, Verdict};
@@ -15,7 +15,7 @@ use crate::auth::Caller;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
 use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
-use crate::{body, objects, random, respond, settings};
+use crate::{body, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -70,7 +70,10 @@ pub async fn once(
     let answer = read_whole(response).await?;
     if let Err(failure) = keep(&answer, kind, &object).await {
         // The work is done and its answer is here: the caller gets it all the same.
-        console_error!("{request_id}: an answer could not be kept: {failure:?}");
+        log::error(
+            &request_id,
+            format_args!("an answer could not be kept: {failure}"),
+        );
     }
     Ok(ResponseBuilder::new()
         .with_status(answer.status)

@@ -1,9 +1,12 @@
 //! API keys: which there are ([`store`]), whose one is ([`mod@known`]), and the routes under
-//! which they are managed ([`manage`]).
+//! which they are managed ([`manage`]), and what becomes of those that are of no more use
+//! ([`mod@clean_up`]).
 
+mod clean_up;
 mod known;
 mod manage;
 mod store;
 
+pub use clean_up::clean_up;
 pub use known::known;
 pub use manage::{create, list, revoke, rotate};

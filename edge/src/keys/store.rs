@@ -1,23 +1,28 @@
 //! Keys in Workers KV. `key:<id>` holds a key's record: the one truth, written at once and read
 //! last. `digest:<SHA-256>` only leads from a text to its record, so that one that leads nowhere
-//! or to a record that does not know it opens nothing.
+//! or to a record that does not know it opens nothing. Beside it is when it was written.
 //!
 //! KV spreads what is written within a minute or so; until then other places go on with what
 //! they have.
 
 use darkroom_shared::keys::{Key, KeyRecord, ListKeys};
 use darkroom_shared::problem::{Code, FieldError, Problem};
-use worker::kv::{KvError, KvStore};
-use worker::{Env, console_error, console_warn};
+use serde_json::{Value, json};
+use worker::Env;
+use worker::kv::{KvError, KvStore, ListResponse};
 
-use crate::call::Call;
+use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::settings;
+use crate::{log, settings};
 
 /// Where records are, by id.
-const RECORD: &str = "key:";
+pub(super) const RECORD: &str = "key:";
 /// Where a text's record is found, by digest.
-const DIGEST: &str = "digest:";
+pub(super) const DIGEST: &str = "digest:";
+/// Where the clean-up goes on.
+const PLACE: &str = "clean-up:cursor";
+/// What lies beside a digest.
+pub(super) const WRITTEN_AT: &str = "written_at";
 
 /// The keys.
 pub struct Store<'a> {
@@ -36,10 +41,15 @@ pub struct ListPage {
 impl<'a> Store<'a> {
     /// The keys that are bound to this Worker.
     pub fn open(call: &'a Call) -> Result<Self, Failure> {
-        Ok(Self {
-            kv: bound(&call.env)?,
-            request_id: &call.request_id,
-        })
+        Self::bound(&call.env, &call.request_id)
+    }
+
+    /// The same, where no caller asks.
+    pub fn bound(env: &Env, request_id: &'a str) -> Result<Self, Failure> {
+        let kv = env
+            .kv(settings::KEYS)
+            .map_err(|_| settings::wrong(settings::KEYS, "is not bound to a KV namespace"))?;
+        Ok(Self { kv, request_id })
     }
 
     /// The record that a digest leads to.
@@ -57,7 +67,8 @@ impl<'a> Store<'a> {
         let text = text.map_err(|error| self.unreachable(&error))?;
         let record = text.as_deref().map(serde_json::from_str).transpose();
         record.map_err(|error| {
-            console_error!("{}: the key {id} cannot be read: {error}", self.request_id);
+            let message = format_args!("the key {id} cannot be read: {error}");
+            log::error(self.request_id, message);
             Failure::new(Code::Internal, "the key's record cannot be read")
         })
     }
@@ -65,12 +76,13 @@ impl<'a> Store<'a> {
     /// Stores a record. It counts from when it is written, which comes last.
     pub async fn put(&self, record: &KeyRecord) -> Result<(), Failure> {
         for digest in record.digests() {
-            self.write(&format!("{DIGEST}{digest}"), &record.key.id, None)
-                .await?;
+            let name = format!("{DIGEST}{digest}");
+            let beside = json!({ WRITTEN_AT: now() });
+            self.write(&name, &record.key.id, beside).await?;
         }
         let json = serde_json::to_string(record).map_err(worker::Error::from)?;
         let name = format!("{RECORD}{}", record.key.id);
-        self.write(&name, &json, Some(&record.key)).await
+        self.write(&name, &json, json!(record.key)).await
     }
 
     /// Forgets a key, and with it all its texts.
@@ -86,9 +98,38 @@ impl<'a> Store<'a> {
     pub async fn tidy(&self, digests: impl Iterator<Item = &str>) {
         for digest in digests {
             if let Err(error) = self.kv.delete(&format!("{DIGEST}{digest}")).await {
-                console_warn!("{}: a digest is left over: {error}", self.request_id);
+                log::warn(
+                    self.request_id,
+                    format_args!("a digest is left over: {error}"),
+                );
             }
         }
+    }
+
+    /// Up to so many of all entries, whatever they are, from where the last look ended.
+    pub async fn entries(
+        &self,
+        limit: u64,
+        cursor: Option<String>,
+    ) -> Result<ListResponse, Failure> {
+        let mut list = self.kv.list().limit(limit);
+        if let Some(cursor) = cursor {
+            list = list.cursor(cursor);
+        }
+        let entries = list.execute().await;
+        entries.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Where the last look at all entries ended, if it was not at their end.
+    pub async fn place(&self) -> Result<Option<String>, Failure> {
+        let place = self.kv.get(PLACE).text().await;
+        let place = place.map_err(|error| self.unreachable(&error))?;
+        Ok(place.filter(|place| !place.is_empty()))
+    }
+
+    /// Remembers where a look ended: nowhere, at their end.
+    pub async fn set_place(&self, cursor: &str) -> Result<(), Failure> {
+        self.write(PLACE, cursor, Value::Null).await
     }
 
     /// A page of the keys. What is shown of each lies beside its record: one question for all.
@@ -119,32 +160,25 @@ impl<'a> Store<'a> {
     fn shown(&self, kept: worker::kv::Key) -> Option<Key> {
         let key = serde_json::from_value(kept.metadata.unwrap_or_default());
         key.inspect_err(|error| {
-            let (id, name) = (self.request_id, &kept.name);
-            console_error!("{id}: {name} is left out, since it cannot be read: {error}");
+            let name = &kept.name;
+            let message = format_args!("{name} is left out, since it cannot be read: {error}");
+            log::error(self.request_id, message);
         })
         .ok()
     }
 
-    async fn write(&self, name: &str, value: &str, shown: Option<&Key>) -> Result<(), Failure> {
-        let written = async {
-            let put = self.kv.put(name, value)?;
-            match shown {
-                Some(key) => put.metadata(key)?.execute().await,
-                None => put.execute().await,
-            }
-        };
+    async fn write(&self, name: &str, value: &str, beside: Value) -> Result<(), Failure> {
+        let written = async { self.kv.put(name, value)?.metadata(beside)?.execute().await };
         written.await.map_err(|error| self.unreachable(&error))
     }
 
     fn unreachable(&self, error: &KvError) -> Failure {
-        console_error!("{}: the store of keys failed: {error}", self.request_id);
+        log::error(
+            self.request_id,
+            format_args!("the store of keys failed: {error}"),
+        );
         Failure::new(Code::Unavailable, "the keys cannot be reached at present")
     }
-}
-
-fn bound(env: &Env) -> Result<KvStore, Failure> {
-    env.kv(settings::KEYS)
-        .map_err(|_| settings::wrong(settings::KEYS, "is not bound to a KV namespace"))
 }
 
 fn bad_cursor() -> Failure {

@@ -1,11 +1,11 @@
 //! Marks of deleted pictures: a picture may lie in many caches, which nobody can all reach, so
 //! that a mark is looked for before a cached one is given.
 
-use worker::{Cache, console_error};
+use worker::Cache;
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::settings;
+use crate::{log, settings};
 
 /// What marks begin with, beside finished recipes in the same store.
 const MARK: &str = "deleted:";
@@ -20,7 +20,10 @@ pub(super) async fn is(call: &Call, path: &str) -> bool {
     };
     let mark = store.get(&mark(path)).text().await;
     let mark = mark.inspect_err(|error| {
-        console_error!("{}: no marks of deletion: {error}", call.request_id);
+        log::error(
+            &call.request_id,
+            format_args!("no marks of deletion: {error}"),
+        );
     });
     mark.is_ok_and(|mark| mark.is_some())
 }
@@ -34,7 +37,10 @@ pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
         put.expiration_ttl(MEMORY_SECONDS).execute().await
     };
     marked.await.map_err(|error| {
-        console_error!("{}: a deletion cannot be marked: {error}", call.request_id);
+        log::error(
+            &call.request_id,
+            format_args!("a deletion cannot be marked: {error}"),
+        );
         worker::Error::from(error.to_string())
     })?;
     Cache::default()

@@ -9,10 +9,11 @@ mod deleted;
 mod part;
 mod stored;
 
-use worker::{Cache, ResponseBuilder, console_warn};
+use worker::{Cache, ResponseBuilder};
 
 use crate::call::Call;
 use crate::failure::Answer;
+use crate::log;
 use crate::routes::not_found;
 use stored::Picture;
 
@@ -38,7 +39,7 @@ pub async fn serve(call: &Call) -> Answer {
             return answer::answer(call, headers, kept.into_parts().1).await;
         }
         Ok(None) => {}
-        Err(error) => console_warn!("{}: the cache failed: {error}", call.request_id),
+        Err(error) => log::warn(&call.request_id, format_args!("the cache failed: {error}")),
     }
 
     let Picture { headers, bytes } = stored::picture(call).await?;
@@ -47,7 +48,7 @@ pub async fn serve(call: &Call) -> Answer {
         .body(body_of(&bytes)?);
     call.context.wait_until(async move {
         if let Err(error) = cache.put(key, keep).await {
-            console_warn!("a picture could not be kept: {error}");
+            log::warn("", format_args!("a picture could not be kept: {error}"));
         }
     });
     headers.set("cache-status", MISS)?;

@@ -4,7 +4,7 @@ use darkroom_shared::key::{CACHE_CONTROL_PUBLIC, parse_file_name};
 use darkroom_shared::problem::Problem;
 use worker::js_sys::Uint8Array;
 use worker::worker_sys::web_sys;
-use worker::{Headers, Response, ResponseBody, console_error};
+use worker::{Headers, Response, ResponseBody};
 
 use crate::auth::Caller;
 use crate::call::Call;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::origin::{self, Ask};
 use crate::routes::not_found;
 use crate::sending::{Whole, media_type, unreachable_origin};
-use crate::settings;
+use crate::{log, settings};
 
 /// A picture and the headers that it is answered and kept with.
 pub(super) struct Picture {
@@ -46,7 +46,10 @@ pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
     // Whatever else says 200 would be kept for a year as a picture.
     let media_type = media_type(&answer.headers)?;
     if media_type != format.content_type() || answer.bytes.length() == 0 {
-        console_error!("{}: no picture, but {media_type}", call.request_id);
+        log::error(
+            &call.request_id,
+            format_args!("no picture, but {media_type}"),
+        );
         return Err(unreachable_origin());
     }
 
@@ -71,7 +74,7 @@ fn refusal(call: &Call, answer: &Whole) -> Failure {
     match answer.json::<Problem>() {
         Ok(problem) if problem.status == status && status != 401 => problem.into(),
         _ => {
-            console_error!("{}: no picture, but {status}", call.request_id);
+            log::error(&call.request_id, format_args!("no picture, but {status}"));
             unreachable_origin()
         }
     }

@@ -9,11 +9,11 @@ use std::cell::RefCell;
 use darkroom_shared::jwt::{JwtError, KeySet, PublicKey, Token};
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
-use worker::console_error;
 
 use super::{fetching, refused};
 use crate::call::{Call, now};
 use crate::failure::Failure;
+use crate::log;
 use crate::settings::Issuer;
 
 /// How long keys are good without another look.
@@ -75,7 +75,8 @@ pub(super) async fn key_for(
             settled(found, false)
         }
         Err(reason) => {
-            console_error!("{}: the keys at JWT_JWKS_URL: {reason}", call.request_id);
+            let message = format_args!("the keys at JWT_JWKS_URL: {reason}");
+            log::error(&call.request_id, message);
             put_off(RETRY_MILLIS);
             settled(found, true)
         }

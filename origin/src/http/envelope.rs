@@ -6,6 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -19,7 +20,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn wrap(request: Request, next: Next) -> Response {
     let id = request_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", id);
+    let trace_id = trace(request.headers()).map(|trace| trace.trace_id());
+    let span = tracing::info_span!("request", id, trace_id);
     async {
         let begun = Instant::now();
         let response = next.run(request).await;
@@ -63,6 +65,12 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     is_plain.then(|| id.to_owned())
+}
+
+/// The trace that the edge is in.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let header = headers.get(TRACEPARENT_HEADER)?.to_str().ok()?;
+    TraceParent::parse(header)
 }
 
 #[cfg(test)]

@@ -32,6 +32,18 @@ pub struct Key {
     pub expires_at: Option<UnixMillis>,
 }
 
+/// How long a key is still shown when it has expired.
+const SHOWN_MILLIS: UnixMillis = 30 * 86_400_000;
+
+impl Key {
+    /// Whether it expired so long ago that it may be forgotten.
+    #[must_use]
+    pub fn is_past(&self, now: UnixMillis) -> bool {
+        let forgotten_at = self.expires_at.map(|end| end.saturating_add(SHOWN_MILLIS));
+        forgotten_at.is_some_and(|end| now >= end)
+    }
+}
+
 /// A key together with its text: what creation and rotation answer, and nothing else ever.
 #[derive(Serialize)]
 pub struct Issued<'a> {
@@ -96,6 +108,13 @@ impl KeyRecord {
         }
         self.key.rotated_at = Some(now);
         before.map(|live| live.sha256).collect()
+    }
+
+    /// Whether this is the digest of one of its texts, and that one may still be used.
+    #[must_use]
+    pub fn knows(&self, digest: &str, now: UnixMillis) -> bool {
+        let is_it = |live: &Live| live.sha256 == digest && live.until.is_none_or(|end| now < end);
+        self.digests.iter().any(is_it)
     }
 
     /// The digests of its texts.
@@ -167,6 +186,24 @@ mod tests {
         key.rotate(&text(2), 1000, 50);
         assert!(key.accepts(&text(1), 99) && key.accepts(&text(2), 99));
         assert!(!key.accepts(&text(1), 100) && !key.accepts(&text(2), 100));
+    }
+
+    #[test]
+    fn an_expired_key_is_shown_for_a_month_and_then_past() {
+        assert!(!record(None).key.is_past(i64::MAX));
+        let key = record(Some(10)).key;
+        assert!(!key.is_past(10) && !key.is_past(9 + SHOWN_MILLIS));
+        assert!(key.is_past(10 + SHOWN_MILLIS));
+    }
+
+    #[test]
+    fn a_digest_is_known_as_long_as_its_text_is_taken() {
+        let mut key = record(None);
+        key.rotate(&text(2), 1, 10);
+        assert!(key.knows(&text(2).digest(), i64::MAX));
+        assert!(key.knows(&text(1).digest(), 1009));
+        assert!(!key.knows(&text(1).digest(), 1010));
+        assert!(!key.knows(&text(3).digest(), 10));
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! Pages of other sites (CORS): which of them may call the API, and what they may see.
+
+use worker::{Headers, ResponseBuilder};
+
+use crate::call::Call;
+use crate::failure::Answer;
+use crate::settings;
+
+const ALLOW_ORIGIN: &str = "access-control-allow-origin";
+/// What a page may send beside what needs no permission.
+const ALLOWED_HEADERS: &str = "authorization, content-type, prefer, idempotency-key, \
+     last-event-id, darkroom-deadline, x-request-id, traceparent";
+/// What a page may read beside what needs no permission.
+const EXPOSED_HEADERS: &str = "x-request-id, location, retry-after, ratelimit, ratelimit-policy, \
+     ratelimit-limit, ratelimit-remaining, ratelimit-reset, cache-status, server-timing, etag";
+/// Two hours: browsers do not remember it for longer.
+const MAX_AGE_SECONDS: &str = "7200";
+
+/// What a call's answer says of it.
+pub struct Cors {
+    /// Whether any page may call.
+    is_on: bool,
+    /// Who this one's page may be, where there is one that may.
+    allowed: Option<String>,
+}
+
+impl Cors {
+    /// Looks where the call comes from. Where the setting is wrong, and its log says so, no page
+    /// may call.
+    pub fn of(call: &Call) -> Self {
+        let setting = settings::allowed_origins(&call.env).ok().flatten();
+        let origin = call.header("origin");
+        let allowed = setting.as_ref().zip(origin.as_deref());
+        Self {
+            is_on: setting.is_some(),
+            allowed: allowed
+                .and_then(|(setting, origin)| setting.allow(origin))
+                .map(str::to_owned),
+        }
+    }
+
+    /// Says in an answer who may read it. A picture says that everybody may.
+    pub fn allow(&self, headers: &Headers) -> worker::Result<()> {
+        if !self.is_on || headers.has(ALLOW_ORIGIN)? {
+            return Ok(());
+        }
+        headers.append("vary", "Origin")?;
+        if let Some(allowed) = &self.allowed {
+            headers.set(ALLOW_ORIGIN, allowed)?;
+            headers.set("access-control-expose-headers", EXPOSED_HEADERS)?;
+        }
+        Ok(())
+    }
+}
+
+/// Answers a browser that asks whether a page may make a call, on a path that takes `methods`;
+/// none where it may not, or where that is not what is asked. No key comes with the question.
+pub fn preflight(call: &Call, methods: &str) -> Option<Answer> {
+    let asks = call.method == "OPTIONS" && call.header("access-control-request-method").is_some();
+    let may = asks && Cors::of(call).allowed.is_some();
+    may.then(|| {
+        Ok(ResponseBuilder::new()
+            .with_status(204)
+            .with_header("access-control-allow-methods", methods)?
+            .with_header("access-control-allow-headers", ALLOWED_HEADERS)?
+            .with_header("access-control-max-age", MAX_AGE_SECONDS)?
+            .empty())
+    })
+}

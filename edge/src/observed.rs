@@ -1,0 +1,132 @@
+//! What is noted of a request while it is answered, and told when it is: its place in a trace,
+//! how long it took, and one line of log without words or secrets of its caller.
+
+use std::cell::{Cell, OnceCell};
+
+use darkroom_shared::trace::TraceParent;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use worker::{AnalyticsEngineDataPointBuilder, Env, Response, console_log};
+
+use crate::call::now;
+use crate::{log, random, settings};
+
+/// A request as an operator sees it.
+pub struct Observed {
+    method: String,
+    request_id: String,
+    trace: TraceParent,
+    begun: i64,
+    route: Cell<Option<&'static str>>,
+    account: OnceCell<String>,
+    origin_millis: Cell<Option<i64>>,
+}
+
+impl Observed {
+    /// Begins to look, and goes on with the trace that the caller is in.
+    pub fn begin(method: String, request_id: String, traceparent: Option<&str>) -> Self {
+        let span_id = random::span_id();
+        let trace = match traceparent.and_then(TraceParent::parse) {
+            Some(parent) => parent.child(span_id),
+            None => TraceParent::begin(random::trace_id(), span_id),
+        };
+        Self {
+            method,
+            request_id,
+            trace,
+            begun: now(),
+            route: Cell::new(None),
+            account: OnceCell::new(),
+            origin_millis: Cell::new(None),
+        }
+    }
+
+    /// The path's pattern: unlike the path, it holds nobody's ids.
+    pub fn took_route(&self, pattern: &'static str) {
+        self.route.set(Some(pattern));
+    }
+
+    /// Who calls. Only a digest is noted: it tells one account's requests from another's, and
+    /// not whose they are.
+    pub fn called_by(&self, account: &str) {
+        let digest = Sha256::digest(account.as_bytes());
+        let short = digest.iter().take(8).copied().collect::<Vec<_>>();
+        self.account.get_or_init(|| hex::encode(short));
+    }
+
+    /// The origin was asked at this moment, and has answered or failed to. A request may ask
+    /// more than once.
+    pub fn asked_origin_since(&self, begun: i64) {
+        let before = self.origin_millis.get().unwrap_or_default();
+        let this = now().saturating_sub(begun);
+        self.origin_millis.set(Some(before.saturating_add(this)));
+    }
+
+    /// The trace, with the edge's own span in it: the parent of whatever is asked on the way.
+    pub fn trace(&self) -> TraceParent {
+        self.trace
+    }
+
+    /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is
+    /// bound.
+    pub fn answered(&self, response: &Response, env: &Env) -> worker::Result<()> {
+        let headers = response.headers();
+        let answer = Answered {
+            status: response.status_code(),
+            millis: now().saturating_sub(self.begun),
+            cache: headers.get("cache-status")?,
+        };
+        let timing = match self.origin_millis.get() {
+            Some(origin) => format!("edge;dur={}, origin;dur={origin}", answer.millis),
+            None => format!("edge;dur={}", answer.millis),
+        };
+        headers.set("server-timing", &timing)?;
+        console_log!("{}", self.line(&answer));
+        if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS)
+            && let Err(error) = self.data_point(&answer).write_to(&dataset)
+        {
+            log::warn(&self.request_id, format_args!("no data point: {error}"));
+        }
+        Ok(())
+    }
+
+    fn line(&self, answer: &Answered) -> Value {
+        json!({
+            "level": if answer.status < 500 { "info" } else { "error" },
+            "message": "answered",
+            "method": self.method,
+            "route": self.route.get(),
+            "status": answer.status,
+            "milliseconds": answer.millis,
+            "origin_milliseconds": self.origin_millis.get(),
+            "request_id": self.request_id,
+            "trace_id": self.trace.trace_id(),
+            "span_id": self.trace.span_id(),
+            "account": self.account.get(),
+            "cache": answer.cache,
+        })
+    }
+
+    /// Its places mean what `wrangler.toml` says.
+    fn data_point(&self, answer: &Answered) -> AnalyticsEngineDataPointBuilder {
+        let route = self.route.get().unwrap_or_default();
+        let account = self.account.get().map(String::as_str).unwrap_or_default();
+        let cache = answer.cache.as_deref().unwrap_or_default();
+        let origin_millis = self.origin_millis.get().unwrap_or_default();
+        AnalyticsEngineDataPointBuilder::new()
+            .indexes([route])
+            .blobs([&self.method, route, account, cache])
+            .doubles([
+                f64::from(answer.status),
+                answer.millis as f64,
+                origin_millis as f64,
+            ])
+    }
+}
+
+/// What is seen of an answer.
+struct Answered {
+    status: u16,
+    millis: i64,
+    cache: Option<String>,
+}
