@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::origin::{self, Ask};
-use crate::{body, models, random, respond, settings};
+use crate::{body, delivery, models, random, respond, settings};
 
 /// Accepts a generate call: what the origin would refuse is refused here, as far as it has said
 /// what it offers. The origin waits for the picture as long as `Prefer` says, and
@@ -20,6 +20,7 @@ use crate::{body, models, random, respond, settings};
 pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let body = body::read_json(&mut call, MAX_BODY).await?;
     let request = GenerateRequest::from_json(&body)?;
+    delivery::check_offered(&call.env, request.visibility)?;
     let origin = settings::origin(&call.env)?;
     let seed = seed_for(&request)?;
     if let Some(models) = models::offered(&call, &origin).await {
@@ -38,7 +39,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         body,
         ..Ask::new(&call, caller, wait + origin.timeout)
     };
-    respond::relay(&call, &origin::ask(&origin, ask).await?, &origin)
+    respond::relay(&call, &origin::ask(&origin, ask).await?, &origin).await
 }
 
 /// A seed that leaves room for those of the other images.

@@ -5,7 +5,7 @@
 //! [`tokens`]), and is answered: generate calls are checked by what the origin offers
 //! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
 //! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
-//! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
+//! ([`pictures`]) as far as they may be had ([`delivery`]), health ([`health`]) needs neither key nor signature. All that goes to the
 //! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
 //! all that comes back to the caller goes through [`respond`].
 //!
@@ -14,6 +14,7 @@
 mod auth;
 mod body;
 mod call;
+mod delivery;
 mod failure;
 mod generate;
 mod health;
@@ -28,6 +29,7 @@ mod routes;
 mod sending;
 mod settings;
 mod tokens;
+mod webcrypto;
 
 use worker::{Context, Env, Request, Response, event};
 

@@ -11,7 +11,7 @@ use crate::{respond, settings};
 pub async fn pass(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
-    respond::relay(call, &origin::ask(&origin, ask).await?, &origin)
+    respond::relay(call, &origin::ask(&origin, ask).await?, &origin).await
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body
@@ -26,6 +26,6 @@ pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
     }
     match origin::open(&origin, ask).await? {
         Opened::Events(stream) => respond::events(stream),
-        Opened::Whole(answer) => respond::relay(call, &answer, &origin),
+        Opened::Whole(answer) => respond::relay(call, &answer, &origin).await,
     }
 }

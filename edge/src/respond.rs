@@ -4,6 +4,7 @@ use darkroom_shared::problem::{self, Code, Problem};
 use worker::{Headers, Response, ResponseBuilder, console_error};
 
 use crate::call::{Call, REQUEST_ID_HEADER};
+use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
@@ -56,12 +57,13 @@ pub fn json(status: u16, body: &serde_json::Value) -> Answer {
         .fixed(body.to_string().into_bytes()))
 }
 
-/// Passes the origin's answer on: status, body, and the headers that are meant for callers.
+/// Passes the origin's answer on: status, body with the addresses of private images signed, and
+/// the headers that are meant for callers.
 ///
 /// # Errors
 /// What did not come from an origin, or speaks of the edge's own signature, is a problem of
 /// ours and not the caller's.
-pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
+pub async fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     let status = answer.status;
     let media_type = media_type(&answer.headers)?;
     let body = answer.bytes.to_vec();
@@ -95,7 +97,7 @@ pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     // The runtime throws where this status comes with a body, even an empty one.
     Ok(match status {
         NO_CONTENT => response.empty(),
-        _ => response.fixed(body),
+        _ => response.fixed(with_addresses(call, body).await?),
     })
 }
 

@@ -7,7 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{auth, generate, health, keys, passing, pictures, respond};
+use crate::{auth, delivery, generate, health, keys, passing, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -24,6 +24,8 @@ enum Action {
 #[derive(Clone, Copy)]
 enum Open {
     Picture,
+    PrivatePicture,
+    Preflight,
     Health,
     Ready,
 }
@@ -37,6 +39,8 @@ enum Keyed {
     ListKeys,
     RotateKey,
     RevokeKey,
+    SignedUrl,
+    SignedCookies,
 }
 
 /// To make pictures, and to stop making them.
@@ -90,10 +94,27 @@ const TABLE: &[Row] = &[
         &[("POST", Action::For(ADMIN, Keyed::RotateKey))],
     ),
     Row(
+        "/api/images/{id}/signed-url",
+        &[("POST", Action::For(EITHER, Keyed::SignedUrl))],
+    ),
+    Row(
+        "/api/signed-cookies",
+        &[("POST", Action::For(ADMIN, Keyed::SignedCookies))],
+    ),
+    Row(
         "/generated/{file}",
         &[
             ("GET", Action::Open(Open::Picture)),
             ("HEAD", Action::Open(Open::Picture)),
+            ("OPTIONS", Action::Open(Open::Preflight)),
+        ],
+    ),
+    Row(
+        "/private/generated/{file}",
+        &[
+            ("GET", Action::Open(Open::PrivatePicture)),
+            ("HEAD", Action::Open(Open::PrivatePicture)),
+            ("OPTIONS", Action::Open(Open::Preflight)),
         ],
     ),
     Row(
@@ -123,7 +144,9 @@ pub async fn dispatch(call: Call) -> Answer {
     }
     let action = methods.iter().find(|(method, _)| *method == call.method);
     match action.map(|(_, action)| *action) {
-        Some(Action::Open(Open::Picture)) => pictures::serve(&call).await,
+        Some(Action::Open(Open::Picture)) => delivery::public(&call).await,
+        Some(Action::Open(Open::PrivatePicture)) => delivery::private(&call).await,
+        Some(Action::Open(Open::Preflight)) => delivery::preflight(),
         Some(Action::Open(Open::Health)) => health::healthz(),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::For(scopes, action)) => {
@@ -143,6 +166,8 @@ async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
         Keyed::ListKeys => keys::list(&call).await,
         Keyed::RotateKey => keys::rotate(call).await,
         Keyed::RevokeKey => keys::revoke(&call).await,
+        Keyed::SignedUrl => delivery::signed_url(call, caller).await,
+        Keyed::SignedCookies => delivery::signed_cookies(call).await,
     }
 }
 

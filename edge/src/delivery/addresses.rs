@@ -1,0 +1,83 @@
+//! Private images' addresses, in what the origin answers.
+
+use darkroom_shared::signed_url::Ask;
+use darkroom_shared::timestamp::to_rfc3339;
+use serde_json::{Map, Value};
+use worker::console_error;
+
+use super::settings::Mode;
+use super::signer::Signer;
+use crate::call::{Call, now};
+use crate::failure::Failure;
+
+/// How the origin says that an image is private.
+const PRIVATE: &[u8] = b"\"private\"";
+
+/// The same body, in which every private image has a signed URL and its end. Only who may see an
+/// image is answered with it, so that whoever it is may fetch it too.
+pub async fn with_addresses(call: &Call, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    // Most bodies have none, and are passed on as they are.
+    if !body.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
+        return Ok(body);
+    }
+    let Ok(mut answer) = serde_json::from_slice(&body) else {
+        return Ok(body);
+    };
+    let mut images = Vec::new();
+    find_private(&mut answer, &mut images);
+    if images.is_empty() {
+        return Ok(body);
+    }
+    let signer = match Signer::open(&call.env) {
+        Ok(signer) => signer,
+        Err(failure) => {
+            // What is known of a job is worth telling without its pictures' addresses, too.
+            console_error!("{}: no address is signed: {failure:?}", call.request_id);
+            return Ok(body);
+        }
+    };
+    let base = Mode::read(&call.env)?.base(&call.site);
+    for image in images {
+        address(image, &signer, &base).await?;
+    }
+    let first = answer.pointer("/images/0/url").cloned();
+    if let (Some(place), Some(url)) = (answer.get_mut("image_url"), first) {
+        *place = url;
+    }
+    Ok(answer.to_string().into_bytes())
+}
+
+fn find_private<'a>(value: &'a mut Value, found: &mut Vec<&'a mut Map<String, Value>>) {
+    match value {
+        Value::Object(map) => {
+            if is_private_image(map) {
+                found.push(map);
+            } else {
+                map.values_mut()
+                    .for_each(|value| find_private(value, found));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| find_private(item, found)),
+        _ => {}
+    }
+}
+
+fn is_private_image(map: &Map<String, Value>) -> bool {
+    let text = |name| map.get(name).and_then(Value::as_str);
+    text("visibility") == Some("private") && text("key").is_some()
+}
+
+async fn address(
+    image: &mut Map<String, Value>,
+    signer: &Signer,
+    base: &str,
+) -> Result<(), Failure> {
+    let key = image.get("key").and_then(Value::as_str).unwrap_or_default();
+    let resource = format!("{base}/{key}");
+    let policy = Ask::default().policy(resource, now(), &signer.signing.lifetimes);
+    let url = signer.url(&policy).await?;
+    image.insert("url".to_owned(), url.into());
+    let end = to_rfc3339(policy.expires.saturating_mul(1000));
+    image.insert("expires_at".to_owned(), end.into());
+    Ok(())
+}
