@@ -2,6 +2,7 @@
 
 use crate::auth::Caller;
 use crate::call::{Call, is_plain_id};
+use crate::delivery::with_addresses_in_events;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::sending::Opened;
@@ -15,7 +16,8 @@ pub async fn pass(call: &Call, caller: &Caller) -> Answer {
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body
-/// goes through untouched, so that each event is passed on when it comes.
+/// goes through untouched but for private images' addresses, so that each event is passed on when
+/// it comes.
 pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let mut ask = Ask::new(call, caller, origin.timeout);
@@ -25,7 +27,7 @@ pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
         ask.headers.push(("last-event-id", id));
     }
     match origin::open(&origin, ask).await? {
-        Opened::Events(stream) => respond::events(stream),
+        Opened::Events(stream) => respond::events(with_addresses_in_events(call, stream)?),
         Opened::Whole(answer) => respond::relay(call, &answer, &origin).await,
     }
 }

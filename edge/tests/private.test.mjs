@@ -202,6 +202,60 @@ describe("private images in answers", () => {
   });
 });
 
+describe("private images in events", () => {
+  const edge = useEdge({ bindings: { SIGNING_KEYS: secret(ECDSA) } });
+  const decoder = new TextDecoder();
+  let stream;
+  let closed;
+
+  beforeEach(() => {
+    edge.origin.answer = (request, response) => {
+      const headers = { "content-type": "text/event-stream", "darkroom-visibility": "private" };
+      response.writeHead(200, headers).flushHeaders();
+      stream = response;
+      closed = once(response, "close");
+    };
+  });
+
+  test("have signed URLs, and each event comes when it is sent", LIMIT, async () => {
+    const response = await edge.fetch("/api/jobs/j/events");
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    assert.equal(response.headers.get("darkroom-visibility"), null);
+    const reader = response.body.getReader();
+    const read = async () => decoder.decode((await reader.read()).value);
+    for (const event of ["id: 1\nevent: queued\ndata: {}\n\n", ": still there\n\n", "data: private\n\n"]) {
+      stream.write(event);
+      assert.equal(await read(), event);
+    }
+    const data = JSON.stringify({ status: "succeeded", images: [image(), image("private", 2)] });
+    const event = `id: 3\nevent: succeeded\ndata: ${data}\n\n`;
+    // In parts, as a network might have it.
+    for (const part of event.match(/[^]{1,100}/g)) await new Promise((sent) => stream.write(part, sent));
+    let text = "";
+    while (!text.endsWith("\n\n")) text += await read();
+    const [, json] = /^id: 3\nevent: succeeded\ndata: (.*)\n\n$/.exec(text);
+    const { images, status } = JSON.parse(json);
+    assert.equal(status, "succeeded");
+    assert.equal(images.length, 2);
+    for (const { url, expires_at } of images) {
+      assert.equal(Date.parse(expires_at), check(url, ECDSA).parameters.Expires * 1000);
+    }
+    stream.end("data: cut off");
+    assert.equal(await read(), "data: cut off");
+    assert.equal((await reader.read()).done, true);
+  });
+
+  test("end with their reader, at the origin's next word", LIMIT, async () => {
+    const leave = new AbortController();
+    const response = await edge.fetch("/api/jobs/j/events", { signal: leave.signal });
+    const speaking = setInterval(() => stream.write(": still there\n\n"), 10);
+    closed.then(() => clearInterval(speaking));
+    await response.body.getReader().read();
+    leave.abort();
+    await closed;
+  });
+});
+
 describe("a signed URL on request", () => {
   const edge = useEdge({ bindings: { SIGNING_KEYS: secret(ECDSA, RSA) } });
   beforeEach(() => {

@@ -92,6 +92,13 @@ impl Visibility {
             Self::Private => "private",
         }
     }
+
+    /// Reads [`Visibility::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|visibility| visibility.as_str() == text)
+    }
 }
 
 /// What a caller asks for. Only [`GenerateRequest::from_json`] makes one, so it is checked.

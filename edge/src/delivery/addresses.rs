@@ -3,7 +3,7 @@
 use darkroom_shared::signed_url::Ask;
 use darkroom_shared::timestamp::to_rfc3339;
 use serde_json::{Map, Value};
-use worker::console_error;
+use worker::{Env, console_error};
 
 use super::settings::Mode;
 use super::signer::Signer;
@@ -13,30 +13,54 @@ use crate::failure::Failure;
 /// How the origin says that an image is private.
 const PRIVATE: &[u8] = b"\"private\"";
 
+/// For whom addresses are signed.
+pub(super) struct Place {
+    env: Env,
+    /// As the caller knows the edge.
+    site: String,
+    pub request_id: String,
+}
+
+impl Place {
+    pub fn of(call: &Call) -> Self {
+        Self {
+            env: call.env.clone(),
+            site: call.site.clone(),
+            request_id: call.request_id.clone(),
+        }
+    }
+}
+
 /// The same body, in which every private image has a signed URL and its end. Only who may see an
 /// image is answered with it, so that whoever it is may fetch it too.
 pub async fn with_addresses(call: &Call, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    // Most bodies have none, and are passed on as they are.
-    if !body.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
-        return Ok(body);
+    let signed = sign_images(&Place::of(call), &body).await?;
+    Ok(signed.map_or(body, String::into_bytes))
+}
+
+/// A JSON text with its private images' addresses signed; none where it has no such image.
+pub(super) async fn sign_images(place: &Place, json: &[u8]) -> Result<Option<String>, Failure> {
+    // Most texts have none, and are passed on as they are.
+    if !json.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
+        return Ok(None);
     }
-    let Ok(mut answer) = serde_json::from_slice(&body) else {
-        return Ok(body);
+    let Ok(mut answer) = serde_json::from_slice(json) else {
+        return Ok(None);
     };
     let mut images = Vec::new();
     find_private(&mut answer, &mut images);
     if images.is_empty() {
-        return Ok(body);
+        return Ok(None);
     }
-    let signer = match Signer::open(&call.env) {
+    let signer = match Signer::open(&place.env) {
         Ok(signer) => signer,
         Err(failure) => {
             // What is known of a job is worth telling without its pictures' addresses, too.
-            console_error!("{}: no address is signed: {failure:?}", call.request_id);
-            return Ok(body);
+            console_error!("{}: no address is signed: {failure:?}", place.request_id);
+            return Ok(None);
         }
     };
-    let base = Mode::read(&call.env)?.base(&call.site);
+    let base = Mode::read(&place.env)?.base(&place.site);
     for image in images {
         address(image, &signer, &base).await?;
     }
@@ -44,7 +68,7 @@ pub async fn with_addresses(call: &Call, body: Vec<u8>) -> Result<Vec<u8>, Failu
     if let (Some(place), Some(url)) = (answer.get_mut("image_url"), first) {
         *place = url;
     }
-    Ok(answer.to_string().into_bytes())
+    Ok(Some(answer.to_string()))
 }
 
 fn find_private<'a>(value: &'a mut Value, found: &mut Vec<&'a mut Map<String, Value>>) {

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod cookies;
+mod events;
 mod fetching;
 mod rsa;
 mod settings;
@@ -16,6 +17,7 @@ mod signer;
 
 pub use addresses::with_addresses;
 pub use cookies::signed_cookies;
+pub use events::with_addresses_in_events;
 pub use fetching::{preflight, private, public};
 pub use signed_url::signed_url;
 
