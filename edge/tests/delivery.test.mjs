@@ -23,7 +23,8 @@ function serve(edge, path) {
 }
 
 describe("with CloudFront", () => {
-  const edge = useEdge({ bindings: { SIGNING_KEYS: secret(ECDSA), CLOUDFRONT_DOMAIN: DOMAIN } });
+  const bindings = { SIGNING_KEYS: secret(ECDSA), CLOUDFRONT_DOMAIN: DOMAIN, COOKIE_DOMAIN: "example.com" };
+  const edge = useEdge({ bindings });
   const path = `/private${fresh()}`;
   beforeEach(() => serve(edge, path));
 
@@ -33,8 +34,10 @@ describe("with CloudFront", () => {
     for (const signed of [image.url, url]) {
       assert.equal(check(signed, ECDSA).resource, `https://${DOMAIN}${path}`);
     }
-    const { resource } = await (await edge.post("/api/signed-cookies")).json();
+    const response = await edge.post("/api/signed-cookies");
+    const { resource } = await response.json();
     assert.equal(resource, `https://${DOMAIN}/private/generated/*`);
+    for (const cookie of response.headers.getSetCookie()) assert.match(cookie, /; Domain=example\.com$/);
   });
 
   test("only its own kind of addresses is taken", LIMIT, async () => {

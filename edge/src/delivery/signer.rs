@@ -8,6 +8,7 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::signed_url::{
     Cookie, EcdsaKey, KeyPair, Policy, Presented, PrivateKey, Signature,
 };
+use darkroom_shared::timestamp::UnixMillis;
 use worker::{Env, console_error};
 
 use super::rsa::RsaKey;
@@ -60,7 +61,9 @@ impl Signer {
         }
         let (key_id, bytes) = self.sign(policy).await?;
         let url = self.signature(policy, key_id, &bytes).url();
-        let until = policy.expires.saturating_mul(1000);
+        // Then the next URL of the picture is another.
+        let window = self.signing.lifetimes.window as UnixMillis;
+        let until = now().saturating_add(window.saturating_mul(1000));
         URLS.with_borrow_mut(|urls| urls.put(name, url.clone(), until, now()));
         Ok(url)
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::wildcard::fits;
 use super::{Network, Refusal};
@@ -39,35 +39,43 @@ impl Policy {
         is_plain && self.starts.is_none() && self.source.is_none()
     }
 
-    /// What is signed. Of a canned policy CloudFront makes these very bytes itself.
+    /// What is signed. Of a canned policy CloudFront makes these very bytes itself; conditions stand
+    /// as its documentation and botocore have them.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let document = Document {
-            statement: [Statement {
-                resource: self.resource.clone(),
-                condition: Condition {
-                    date_less_than: EpochTime { at: self.expires },
-                    ip_address: self.source.map(|network| SourceIp { network }),
-                    date_greater_than: self.starts.map(|at| EpochTime { at }),
-                },
-            }],
-        };
-        // Strings and numbers: there is nothing in it that could fail.
-        serde_json::to_string(&document).unwrap_or_default()
+        let resource = Value::from(self.resource.as_str());
+        let mut condition = format!(r#""DateLessThan":{{"AWS:EpochTime":{}}}"#, self.expires);
+        if let Some(source) = self.source {
+            condition += &format!(r#","IpAddress":{{"AWS:SourceIp":"{source}"}}"#);
+        }
+        if let Some(starts) = self.starts {
+            condition += &format!(r#","DateGreaterThan":{{"AWS:EpochTime":{starts}}}"#);
+        }
+        format!(r#"{{"Statement":[{{"Resource":{resource},"Condition":{{{condition}}}}}]}}"#)
     }
 
     /// Reads [`Policy::to_json`], or what another signer wrote: order and spaces are free. What is
     /// not understood to the end is not read at all.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
-        let Document {
-            statement: [statement],
-        } = serde_json::from_slice(json).ok()?;
-        let condition = statement.condition;
+        let document: Value = serde_json::from_slice(json).ok()?;
+        let [statements] = members(&document, ["Statement"])?;
+        let [statement] = statements?.as_array()?.as_slice() else {
+            return None;
+        };
+        let [resource, condition] = members(statement, ["Resource", "Condition"])?;
+        let names = ["DateLessThan", "DateGreaterThan", "IpAddress"];
+        let [expires, starts, source] = members(condition?, names)?;
         Some(Self {
-            resource: statement.resource,
-            expires: condition.date_less_than.at,
-            starts: condition.date_greater_than.map(|starts| starts.at),
-            source: condition.ip_address.map(|source| source.network),
+            resource: resource?.as_str()?.to_owned(),
+            expires: epoch_time(expires?)?,
+            starts: match starts {
+                Some(starts) => Some(epoch_time(starts)?),
+                None => None,
+            },
+            source: match source {
+                Some(source) => Some(source_ip(source)?),
+                None => None,
+            },
         })
     }
 
@@ -90,46 +98,24 @@ impl Policy {
     }
 }
 
-// The fields stand as CloudFront's documentation and botocore have them.
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "Statement")]
-    statement: [Statement; 1],
+/// An object's members of these names; none where it is no object or has others too.
+fn members<'a, const N: usize>(
+    value: &'a Value,
+    names: [&str; N],
+) -> Option<[Option<&'a Value>; N]> {
+    let object = value.as_object()?;
+    let found = names.map(|name| object.get(name));
+    (found.iter().flatten().count() == object.len()).then_some(found)
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Statement {
-    #[serde(rename = "Resource")]
-    resource: String,
-    #[serde(rename = "Condition")]
-    condition: Condition,
+fn epoch_time(value: &Value) -> Option<i64> {
+    let [at] = members(value, ["AWS:EpochTime"])?;
+    at?.as_i64()
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Condition {
-    date_less_than: EpochTime,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip_address: Option<SourceIp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    date_greater_than: Option<EpochTime>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EpochTime {
-    #[serde(rename = "AWS:EpochTime")]
-    at: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceIp {
-    #[serde(rename = "AWS:SourceIp")]
-    network: Network,
+fn source_ip(value: &Value) -> Option<Network> {
+    let [network] = members(value, ["AWS:SourceIp"])?;
+    network?.as_str()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -190,7 +176,7 @@ mod tests {
             ("IpAddress", "NotIpAddress"),
             ("\"AWS:EpochTime\":100", "\"AWS:EpochTime\":\"100\""),
             ("192.0.2.0/24", "192.0.2.0/33"),
-            ("\"Statement\":[", "\"Statement\":[],\"Statement\":["),
+            ("[{\"Resource", "[{\"Effect\":\"Allow\",\"Resource"),
             ("DateLessThan", "DateLessThanEquals"),
             ("}]}", "},{}]}"),
         ] {
