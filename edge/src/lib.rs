@@ -5,9 +5,10 @@
 //! [`tokens`]), and is answered: generate calls are checked by what the origin offers
 //! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
 //! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
-//! ([`pictures`]) as far as they may be had ([`delivery`]), health ([`health`]) needs neither key nor signature. All that goes to the
-//! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
-//! all that comes back to the caller goes through [`respond`].
+//! ([`pictures`]), private ones to who has a signed URL ([`delivery`]), health ([`health`]) needs
+//! neither key nor signature. All that goes to the origin goes through [`origin`], signed, and on
+//! through [`sending`], within a limit of time; all that comes back to the caller goes through
+//! [`respond`].
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 

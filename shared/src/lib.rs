@@ -6,8 +6,10 @@
 //! A request ([`request`]) is checked against its limits ([`limits`]), then completed with a model's defaults
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
-//! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes ([`scope`]) say; and the edge proves to the origin who is calling with a signature
-//! ([`signature`]). Private pictures are fetched with signed URLs ([`signed_url`]). What goes wrong is a problem document ([`problem`]).
+//! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes
+//! ([`scope`]) say; and the edge proves to the origin who is calling with a signature
+//! ([`signature`]). Private pictures are fetched with signed URLs ([`signed_url`]). What goes wrong
+//! is a problem document ([`problem`]).
 
 pub mod api_key;
 mod fields;

@@ -1,11 +1,9 @@
 //! Private images' addresses, in what the origin answers.
 
 use darkroom_shared::signed_url::Ask;
-use darkroom_shared::timestamp::to_rfc3339;
 use serde_json::{Map, Value};
 use worker::{Env, console_error};
 
-use super::settings::Mode;
 use super::signer::Signer;
 use crate::call::{Call, now};
 use crate::failure::Failure;
@@ -60,7 +58,7 @@ pub(super) async fn sign_images(place: &Place, json: &[u8]) -> Result<Option<Str
             return Ok(None);
         }
     };
-    let base = Mode::read(&place.env)?.base(&place.site);
+    let base = signer.mode.base(&place.site);
     for image in images {
         address(image, &signer, &base).await?;
     }
@@ -101,7 +99,6 @@ async fn address(
     let policy = Ask::default().policy(resource, now(), &signer.signing.lifetimes);
     let url = signer.url(&policy).await?;
     image.insert("url".to_owned(), url.into());
-    let end = to_rfc3339(policy.expires.saturating_mul(1000));
-    image.insert("expires_at".to_owned(), end.into());
+    image.insert("expires_at".to_owned(), policy.expires_at().into());
     Ok(())
 }

@@ -59,7 +59,7 @@ async fn serve_private(call: &Call) -> Answer {
     let source: Option<IpAddr> = source.and_then(|address| address.parse().ok());
     let now = now().div_euclid(1000);
     let policy = presented.judge(now, source).map_err(refused)?;
-    match Mode::read(&call.env)? {
+    match &signer.mode {
         Mode::Redirect(domain) => {
             let lasts = REDIRECT_SECONDS.min(policy.expires - now);
             // There it may do what it may do here, and no longer.

@@ -6,23 +6,27 @@ use std::rc::Rc;
 use darkroom_shared::kept::Kept;
 use darkroom_shared::problem::Code;
 use darkroom_shared::signed_url::{
-    Cookie, EcdsaKey, KeyPair, Policy, Presented, PrivateKey, Signature,
+    Ask, Cookie, EcdsaKey, KeyPair, Policy, Presented, PrivateKey, Signature,
 };
 use darkroom_shared::timestamp::UnixMillis;
 use worker::{Env, console_error};
 
 use super::rsa::RsaKey;
-use super::settings::Signing;
-use crate::call::now;
+use super::settings::{Mode, Signing};
+use crate::body;
+use crate::call::{Call, now};
 use crate::failure::Failure;
 use crate::settings::{optional, wrong};
 
 const SIGNING_KEYS: &str = "SIGNING_KEYS";
+/// Of a body; none here comes near.
+const MAX_BODY: usize = 4 * 1024;
 /// URLs; half a kilobyte each, or a whole one with RSA.
 const ROOM: usize = 2_000;
 
 /// Makes and verifies signatures, as they are configured.
 pub(super) struct Signer {
+    pub mode: Mode,
     pub signing: Signing,
     pairs: Rc<[Pair]>,
 }
@@ -48,9 +52,22 @@ thread_local! {
 impl Signer {
     pub fn open(env: &Env) -> Result<Self, Failure> {
         Ok(Self {
+            mode: Mode::read(env)?,
             signing: Signing::read(env)?,
             pairs: pairs(env)?,
         })
+    }
+
+    /// What the body of a call asks of a signature.
+    pub async fn asked(&self, call: &mut Call) -> Result<Ask, Failure> {
+        let body = body::read_optional_json(call, MAX_BODY).await?;
+        let any_ip = self.mode == Mode::Proxy;
+        Ok(Ask::from_json(
+            &body,
+            now(),
+            &self.signing.lifetimes,
+            any_ip,
+        )?)
     }
 
     /// The address that a policy is for, signed. The same policy gives the same URL.

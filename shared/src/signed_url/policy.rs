@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::wildcard::fits;
 use super::{Network, Refusal};
+use crate::timestamp::to_rfc3339;
 
 /// Which address may be fetched, and when and from where. Moments are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +40,26 @@ impl Policy {
         is_plain && self.starts.is_none() && self.source.is_none()
     }
 
+    /// Its end, as answers tell it.
+    #[must_use]
+    pub fn expires_at(&self) -> String {
+        to_rfc3339(self.expires.saturating_mul(1000))
+    }
+
     /// What is signed. Of a canned policy CloudFront makes these very bytes itself; conditions stand
     /// as its documentation and botocore have them.
     #[must_use]
     pub fn to_json(&self) -> String {
         let resource = Value::from(self.resource.as_str());
-        let mut condition = format!(r#""DateLessThan":{{"AWS:EpochTime":{}}}"#, self.expires);
-        if let Some(source) = self.source {
-            condition += &format!(r#","IpAddress":{{"AWS:SourceIp":"{source}"}}"#);
-        }
-        if let Some(starts) = self.starts {
-            condition += &format!(r#","DateGreaterThan":{{"AWS:EpochTime":{starts}}}"#);
-        }
-        format!(r#"{{"Statement":[{{"Resource":{resource},"Condition":{{{condition}}}}}]}}"#)
+        let end = format!(r#""DateLessThan":{{"AWS:EpochTime":{}}}"#, self.expires);
+        let source = self.source.map_or(String::new(), |source| {
+            format!(r#","IpAddress":{{"AWS:SourceIp":"{source}"}}"#)
+        });
+        let start = self.starts.map_or(String::new(), |starts| {
+            format!(r#","DateGreaterThan":{{"AWS:EpochTime":{starts}}}"#)
+        });
+        let condition = format!("{{{end}{source}{start}}}");
+        format!(r#"{{"Statement":[{{"Resource":{resource},"Condition":{condition}}}]}}"#)
     }
 
     /// Reads [`Policy::to_json`], or what another signer wrote: order and spaces are free. What is
