@@ -4,11 +4,12 @@
 
 use std::cell::RefCell;
 
-use darkroom_shared::job::{Generated, Job, Status};
 use darkroom_shared::kept::Kept;
+use darkroom_shared::recipe::hash;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
-use serde_json::Value;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use worker::Env;
 use worker::kv::KvStore;
 
@@ -95,20 +96,30 @@ pub fn keep(call: &Call, name: String, answer: String) {
 /// Keeps the answer that a generate call would have had, had it waited for this job. One that is
 /// not all there, or that cannot be read, is left alone.
 pub fn keep_job(call: &Call, answer: &Whole, account: &str) {
-    let Ok(job) = answer.json::<Job>() else {
-        return;
-    };
-    let n = job.images.len() as u32;
-    let is_whole = job.status == Status::Succeeded && job.progress.steps == n * job.recipe.steps;
-    let Some(visibility) = job.images.first().map(|image| image.visibility) else {
-        return;
-    };
-    let Ok(hash) = job.recipe.hash() else {
-        return;
-    };
-    if is_whole && let Ok(text) = serde_json::to_string(&Generated::from(job)) {
-        keep(call, name(&hash, n, visibility, account), text);
+    if let Ok(job) = answer.json()
+        && let Some((name, generated)) = as_generated(&job, account)
+    {
+        keep(call, name, generated.to_string());
     }
+}
+
+/// [`Generated`](darkroom_shared::job::Generated) of a job, and the name of its recipe.
+fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
+    let images = job.get("images")?.as_array()?;
+    let first = images.first()?;
+    let (n, recipe) = (images.len() as u64, job.get("recipe")?);
+    let steps = job.pointer("/progress/steps")?.as_u64()?;
+    let is_whole = steps == recipe.get("steps")?.as_u64()?.checked_mul(n)?;
+    if job.get("status")? != "succeeded" || !is_whole {
+        return None;
+    }
+    let visibility = Visibility::deserialize(first.get("visibility")?).ok()?;
+    let name = name(&hash(recipe).ok()?, n as u32, visibility, account);
+    let generated = json!({
+        "job": job, "images": images, "image_url": first.get("url")?, "cached": false,
+        "recipe": recipe,
+    });
+    Some((name, generated))
 }
 
 /// Forgets an answer.

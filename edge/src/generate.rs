@@ -17,7 +17,7 @@ use crate::failure::{Answer, Failure};
 use crate::flights::{self, Flown, Role};
 use crate::order::Order;
 use crate::sending::Whole;
-use crate::{body, finished, models, random, respond, settings};
+use crate::{body, delivery, finished, models, random, respond, settings};
 
 const HIT: &str = "darkroom-edge; hit";
 const COLLAPSED: &str = "darkroom-edge; fwd=miss; collapsed";
@@ -28,6 +28,7 @@ const MISS: &str = "darkroom-edge; fwd=miss";
 pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let body = body::read_json(&mut call, MAX_BODY).await?;
     let request = GenerateRequest::from_json(&body)?;
+    delivery::check_offered(&call.env, request.visibility)?;
     let deadline = call.header(deadline::HEADER);
     let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
@@ -60,7 +61,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         if let Ok(charge) = taken.charge() {
             call.context.wait_until(charge.end(false));
         }
-        return cached(found, &call, &request, &taken);
+        return cached(found, &call, &request, &taken).await;
     }
     let charge = taken.charge()?;
 
@@ -101,7 +102,7 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         make_own(&mut own, &call, &request, role);
         answer.bytes = own.to_string().as_bytes().into();
     }
-    let response = respond::relay(&call, &answer, &origin)?;
+    let response = respond::relay(&call, &answer, &origin).await?;
     write_headers(response.headers(), &taken, role)?;
     Ok(response)
 }
@@ -125,9 +126,10 @@ async fn found(call: &Call, name: Option<&str>) -> Option<Value> {
 }
 
 /// The answer to a recipe that was made before.
-fn cached(mut found: Value, call: &Call, request: &GenerateRequest, taken: &Taken) -> Answer {
+async fn cached(mut found: Value, call: &Call, request: &GenerateRequest, taken: &Taken) -> Answer {
     make_own(&mut found, call, request, Role::Late);
-    let response = respond::json(200, &found)?;
+    let body = found.to_string().into_bytes();
+    let response = respond::json_bytes(200, delivery::with_addresses(call, body).await?)?;
     write_headers(response.headers(), taken, Role::Late)?;
     Ok(response)
 }

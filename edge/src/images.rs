@@ -17,7 +17,7 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     let answer = origin::ask(&origin, ask).await?;
     let deleted = match answer.status {
         200 => answer.json::<DeletedImage>(),
-        _ => return respond::relay(call, &answer, &origin),
+        _ => return respond::relay(call, &answer, &origin).await,
     };
     let deleted = deleted.map_err(|error| {
         log::error(&call.request_id, format_args!("no deleted image: {error}"));

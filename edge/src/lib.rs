@@ -4,12 +4,12 @@
 //! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
 //! [`tokens`]), is charged for it ([`allowance`]), and is answered: generate calls are checked by
 //! what the origin offers ([`models`]) and given a seed ([`generate`]), other API calls are passed
-//! on as they are ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
-//! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
-//! origin goes through [`origin`], signed, to whichever is well ([`attempts`]), and on through
-//! [`sending`], within a limit of time; all that comes back to the caller goes through
-//! [`respond`] and leaves in an [`envelope`]: headers for browsers ([`cors`]), and a line in the
-//! log ([`observed`]).
+//! on as they are ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or
+//! the origin ([`pictures`]), private ones to who has a signed URL ([`delivery`]), health
+//! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
+//! [`origin`], signed, to whichever is well ([`attempts`]), and on through [`sending`], within a
+//! limit of time; all that comes back to the caller goes through [`respond`] and leaves in an
+//! [`envelope`]: headers for browsers ([`cors`]), and a line in the log ([`observed`]).
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 
@@ -33,6 +33,7 @@ mod auth;
 mod body;
 mod call;
 mod cors;
+mod delivery;
 mod envelope;
 mod failure;
 mod finished;
@@ -56,6 +57,7 @@ mod routes;
 mod sending;
 mod settings;
 mod tokens;
+mod webcrypto;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 

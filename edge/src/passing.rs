@@ -2,6 +2,7 @@
 
 use crate::auth::Caller;
 use crate::call::{Call, is_plain_id};
+use crate::delivery::with_addresses_in_events;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::sending::Opened;
@@ -11,7 +12,7 @@ use crate::{finished, respond, settings};
 pub async fn pass(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
-    respond::relay(call, &origin::ask(&origin, ask).await?, &origin)
+    respond::relay(call, &origin::ask(&origin, ask).await?, &origin).await
 }
 
 /// Passes a question after a job on, and keeps its pictures for whoever asks for its recipe: they
@@ -23,11 +24,12 @@ pub async fn pass_job(call: &Call, caller: &Caller) -> Answer {
     if answer.status == 200 {
         finished::keep_job(call, &answer, caller.as_str());
     }
-    respond::relay(call, &answer, &origin)
+    respond::relay(call, &answer, &origin).await
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body
-/// goes through untouched, so that each event is passed on when it comes.
+/// goes through untouched but for private images' addresses, so that each event is passed on when
+/// it comes.
 pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let mut ask = Ask::new(call, caller, origin.timeout);
@@ -37,7 +39,7 @@ pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
         ask.headers.push(("last-event-id", id));
     }
     match origin::open(&origin, ask).await? {
-        Opened::Events(stream) => respond::events(stream),
-        Opened::Whole(answer) => respond::relay(call, &answer, &origin),
+        Opened::Events(stream) => respond::events(with_addresses_in_events(call, stream)?),
+        Opened::Whole(answer) => respond::relay(call, &answer, &origin).await,
     }
 }

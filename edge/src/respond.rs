@@ -4,6 +4,7 @@ use darkroom_shared::problem::{self, Code, Problem};
 use worker::{Headers, Response, ResponseBuilder};
 
 use crate::call::{Call, REQUEST_ID_HEADER};
+use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::log;
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
@@ -59,19 +60,25 @@ pub fn problem(mut problem: Problem, request_id: &str) -> worker::Result<Respons
 
 /// A small JSON answer of the edge's own.
 pub fn json(status: u16, body: &serde_json::Value) -> Answer {
+    json_bytes(status, body.to_string().into_bytes())
+}
+
+/// The same of JSON that is written already.
+pub fn json_bytes(status: u16, body: Vec<u8>) -> Answer {
     Ok(ResponseBuilder::new()
         .with_status(status)
         .with_header("content-type", "application/json")?
         .with_header("cache-control", "no-store")?
-        .fixed(body.to_string().into_bytes()))
+        .fixed(body))
 }
 
-/// Passes the origin's answer on: status, body, and the headers that are meant for callers.
+/// Passes the origin's answer on: status, body with the addresses of private images signed, and
+/// the headers that are meant for callers.
 ///
 /// # Errors
 /// What did not come from an origin, or speaks of the edge's own signature, is a problem of
 /// ours and not the caller's.
-pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
+pub async fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     let status = answer.status;
     let media_type = media_type(&answer.headers)?;
     let body = answer.bytes.to_vec();
@@ -105,7 +112,7 @@ pub fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     // The runtime throws where this status comes with a body, even an empty one.
     Ok(match status {
         NO_CONTENT => response.empty(),
-        _ => response.fixed(body),
+        _ => response.fixed(with_addresses(call, body).await?),
     })
 }
 

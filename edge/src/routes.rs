@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::idempotency::{self, Kind};
-use crate::{allowance, auth, cors, generate, health, images, keys, passing, pictures, respond};
+use crate::{allowance, auth, cors, delivery, generate, health, images, keys, passing, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -25,6 +25,8 @@ enum Action {
 #[derive(Clone, Copy)]
 enum Open {
     Picture,
+    PrivatePicture,
+    Preflight,
     Health,
     Ready,
 }
@@ -40,6 +42,8 @@ enum Keyed {
     ListKeys,
     RotateKey,
     RevokeKey,
+    SignedUrl,
+    SignedCookies,
 }
 
 /// To make pictures, and to stop making them.
@@ -96,10 +100,27 @@ const TABLE: &[Row] = &[
         &[("POST", Action::For(ADMIN, Keyed::RotateKey))],
     ),
     Row(
+        "/api/images/{id}/signed-url",
+        &[("POST", Action::For(EITHER, Keyed::SignedUrl))],
+    ),
+    Row(
+        "/api/signed-cookies",
+        &[("POST", Action::For(ADMIN, Keyed::SignedCookies))],
+    ),
+    Row(
         "/generated/{file}",
         &[
             ("GET", Action::Open(Open::Picture)),
             ("HEAD", Action::Open(Open::Picture)),
+            ("OPTIONS", Action::Open(Open::Preflight)),
+        ],
+    ),
+    Row(
+        "/private/generated/{file}",
+        &[
+            ("GET", Action::Open(Open::PrivatePicture)),
+            ("HEAD", Action::Open(Open::PrivatePicture)),
+            ("OPTIONS", Action::Open(Open::Preflight)),
         ],
     ),
     Row(
@@ -130,7 +151,9 @@ pub async fn dispatch(call: Call) -> Answer {
     }
     let action = methods.iter().find(|(method, _)| *method == call.method);
     match action.map(|(_, action)| *action) {
-        Some(Action::Open(Open::Picture)) => pictures::serve(&call).await,
+        Some(Action::Open(Open::Picture)) => delivery::public(&call).await,
+        Some(Action::Open(Open::PrivatePicture)) => delivery::private(&call).await,
+        Some(Action::Open(Open::Preflight)) => delivery::preflight(),
         Some(Action::Open(Open::Health)) => health::healthz(),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::For(scopes, action)) => {
@@ -161,6 +184,8 @@ async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
         Keyed::ListKeys => keys::list(&call).await,
         Keyed::RotateKey => keys::rotate(call).await,
         Keyed::RevokeKey => keys::revoke(&call).await,
+        Keyed::SignedUrl => delivery::signed_url(call, caller).await,
+        Keyed::SignedCookies => delivery::signed_cookies(call).await,
     }
 }
 

@@ -164,7 +164,8 @@ fn text(env: &Env, name: &str) -> Result<String, Failure> {
     optional(env, name).ok_or_else(|| wrong(name, "is not set"))
 }
 
-fn optional(env: &Env, name: &str) -> Option<String> {
+/// A setting that may be left out.
+pub fn optional(env: &Env, name: &str) -> Option<String> {
     let value = env.var(name).ok()?.to_string();
     Some(value.trim().to_owned())
 }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { API_KEY, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
+import { ECDSA, secret } from "./signing.mjs";
 
 const LIMIT = { timeout: 60_000 };
 const STANDS_FOR = {
@@ -113,11 +114,12 @@ const tricks = (path) => [
   path.toUpperCase(),
 ];
 
-const edge = useEdge();
-const alone = useEdge({ originIsDown: true });
+const bindings = { SIGNING_KEYS: secret(ECDSA) };
+const edge = useEdge({ bindings });
+const alone = useEdge({ bindings, originIsDown: true });
 
 /** Not hostile to ask for: these answer well, whatever comes with it. */
-const MAY_BE_WELL = ["GET /healthz", "HEAD /healthz", "GET /readyz", "HEAD /readyz", "GET /api/keys"];
+const MAY_BE_WELL = ["POST /api/signed-cookies", "OPTIONS /generated/{file}", "OPTIONS /private/generated/{file}", "GET /healthz", "HEAD /healthz", "GET /readyz", "HEAD /readyz", "GET /api/keys"];
 
 /** An answer to hostile input: a problem of the caller's, in the usual form. */
 async function refused({ status, headers, text }, method, pattern, what) {

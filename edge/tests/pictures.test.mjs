@@ -84,6 +84,18 @@ test("who has the picture is told so", LIMIT, async () => {
   assert.equal(edge.origin.requests[0].headers["if-none-match"], undefined);
 });
 
+test("who wants this very picture and no other is told when it is another", LIMIT, async () => {
+  const path = fresh();
+  for (const tag of ['"abc"', '"x", "abc"', "*"]) {
+    await checkPicture(await edge.fetch(path, { key: null, headers: { "if-match": tag } }));
+  }
+  for (const tag of ['"x"', 'W/"abc"', "abc"]) {
+    const response = await edge.fetch(path, { key: null, headers: { "if-match": tag } });
+    const { errors } = await problem(response, 412, "invalid_request");
+    assert.equal(errors[0].field, "If-Match");
+  }
+});
+
 test("a range is answered alike from origin and cache", LIMIT, async () => {
   const last = PNG.length - 1;
   const path = fresh();

@@ -28,7 +28,9 @@ test("a known path tells which methods it takes", LIMIT, async () => {
     ["/api/jobs/1", "PUT", "GET, DELETE"],
     ["/api/models", "DELETE", "GET"],
     ["/healthz", "POST", "GET, HEAD"],
-    [`/generated/${FILE}`, "DELETE", "GET, HEAD"],
+    [`/generated/${FILE}`, "DELETE", "GET, HEAD, OPTIONS"],
+    [`/private/generated/${FILE}`, "PUT", "GET, HEAD, OPTIONS"],
+    ["/api/images/1/signed-url", "GET", "POST"],
     // Methods that the runtime knows and the library takes for GET.
     ["/api/jobs", "PROPFIND", "GET"],
     ["/healthz", "OPTIONS", "GET, HEAD"],

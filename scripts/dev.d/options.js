@@ -14,7 +14,8 @@ const HELP = `Builds Darkroom and runs all of it on this machine.
   --help            this
 
 State (logs, database, pictures, the file "env") is in .dev, or where DARKROOM_DEV_DIR says.
-Whatever begins with AWS_ or DARKROOM_, and DATABASE_URL, reaches the origin.
+Whatever begins with AWS_ or DARKROOM_, and DATABASE_URL, reaches the origin; AWS_CLOUDFRONT_DOMAIN
+and SIGNING_KEYS (in place of a pair made for the run) reach the edge.
 `;
 
 const FORMATS = { '.png': 'png', '.webp': 'webp', '.jpg': 'jpeg', '.jpeg': 'jpeg' };

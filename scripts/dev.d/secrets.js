@@ -1,7 +1,7 @@
 // Keys and secrets of one run.
 'use strict';
 
-const { createHash, randomBytes } = require('node:crypto');
+const { createHash, generateKeyPairSync, randomBytes } = require('node:crypto');
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const DIGITS = 43;
@@ -23,4 +23,10 @@ function newSecret() {
   return `dev:${randomBytes(32).toString('hex')}`;
 }
 
-module.exports = { newKey, newSecret };
+/** What private pictures' addresses are signed with: a pair of its own, as CloudFront takes it. */
+function newSigningKey() {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return `dev:${privateKey.export({ type: 'pkcs8', format: 'pem' })}`;
+}
+
+module.exports = { newKey, newSecret, newSigningKey };

@@ -55,6 +55,9 @@ async function startEdge(children, state, setup) {
     ORIGIN_URL: setup.originUrl,
     ORIGIN_SECRETS: setup.secrets,
     ADMIN_KEY_SHA256: setup.key.digest,
+    SIGNING_KEYS: setup.signingKeys,
+    // One domain for both, so that public and private addresses begin alike.
+    CLOUDFRONT_DOMAIN: process.env.AWS_CLOUDFRONT_DOMAIN || '',
   };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}\n`);
   fs.writeFileSync(path.join(folder, '.dev.vars'), lines.join(''), { mode: 0o600 });
@@ -89,7 +92,7 @@ async function startEdge(children, state, setup) {
 function quoted(value) {
   const quote = ["'", '"', '`'].find((mark) => !value.includes(mark));
   if (quote === undefined) {
-    throw new Error('DARKROOM_ORIGIN_SECRETS holds all three kinds of quotes');
+    throw new Error('a secret holds all three kinds of quotes');
   }
   return `${quote}${value}${quote}`;
 }

@@ -7,6 +7,9 @@ use crate::recipe::Recipe;
 use crate::request::Visibility;
 use crate::timestamp::{UnixMillis, rfc3339};
 
+/// Tells with a stream of events whose images are private: their addresses are the edge's to sign.
+pub const VISIBILITY_HEADER: &str = "darkroom-visibility";
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -10,8 +10,8 @@
 //! ([`scope`]) say and as much as its allowance ([`allowance`]); they may say how long they wait
 //! ([`prefer`]) and when they need their pictures ([`deadline`]). The edge proves to the origin
 //! who is calling with a signature ([`signature`]), in the course of a trace ([`trace`]), asking
-//! whichever origin is well ([`origins`]). Pages of other sites may call where that is allowed
-//! ([`cors`]). What goes wrong is a problem document ([`problem`]).
+//! whichever origin is well ([`origins`]). Private pictures are fetched with signed URLs
+//! ([`signed_url`]). Pages of other sites may call where that is allowed ([`cors`]). What goes wrong is a problem document ([`problem`]).
 
 // Nothing here may panic: in the edge that would end the wasm instance, and with it every request
 // that it has.
@@ -50,5 +50,6 @@ pub mod recipe;
 pub mod request;
 pub mod scope;
 pub mod signature;
+pub mod signed_url;
 pub mod timestamp;
 pub mod trace;

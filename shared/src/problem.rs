@@ -45,6 +45,8 @@ codes! {
     Unauthorized = "unauthorized", 401, "A valid API key is needed";
     /// A known key without the scope that the route needs.
     Forbidden = "forbidden", 403, "The key does not allow this";
+    /// A private picture's address without a signature that is good here and now.
+    SignatureRefused = "signature_refused", 403, "A valid signed URL is needed";
     /// No such thing, or another caller's.
     NotFound = "not_found", 404, "There is no such thing here";
     /// The route exists, but not for this method.
@@ -120,9 +122,10 @@ pub struct Problem {
     /// The request's id, to be quoted to support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The job that failed, where a waiting call ended in one.
+    /// The [`Job`](crate::job::Job) that failed, where a waiting call ended in one. Nobody here
+    /// looks into it, so that it is not taken apart either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<Box<crate::job::Job>>,
+    pub job: Option<serde_json::Value>,
 }
 
 impl Problem {

@@ -102,9 +102,17 @@ impl Recipe {
     /// # Errors
     /// A number that JSON has no form for, which a checked request never holds.
     pub fn hash(&self) -> Result<String, serde_json::Error> {
-        let canonical = serde_json_canonicalizer::to_vec(self)?;
-        Ok(hex::encode(Sha256::digest(canonical)))
+        hash(self)
     }
+}
+
+/// [`Recipe::hash`] of a recipe in whatever form it is.
+///
+/// # Errors
+/// As there.
+pub fn hash(recipe: &impl Serialize) -> Result<String, serde_json::Error> {
+    let canonical = serde_json_canonicalizer::to_vec(recipe)?;
+    Ok(hex::encode(Sha256::digest(canonical)))
 }
 
 #[cfg(test)]

@@ -81,6 +81,9 @@ pub enum Visibility {
 }
 
 impl Visibility {
+    /// Both.
+    pub const ALL: &[Self] = &[Self::Public, Self::Private];
+
     /// The name in requests.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -88,6 +91,13 @@ impl Visibility {
             Self::Public => "public",
             Self::Private => "private",
         }
+    }
+
+    /// Reads [`Visibility::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|visibility| visibility.as_str() == text)
     }
 }
 
@@ -160,7 +170,7 @@ impl GenerateRequest {
             scheduler: fields.text("scheduler", NAME),
             model: fields.text("model", NAME),
             format: fields.choice("format", Format::ALL, Format::as_str),
-            visibility: fields.choice("visibility", &[Visibility::Public], Visibility::as_str),
+            visibility: fields.choice("visibility", Visibility::ALL, Visibility::as_str),
         };
         if request
             .task_id
@@ -302,10 +312,6 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_not_ignored() {
         assert_eq!(errors(r#"{"prompt":"p","init_image":"x"}"#), ["init_image"]);
-        assert_eq!(
-            errors(r#"{"prompt":"p","visibility":"private"}"#),
-            ["visibility"]
-        );
     }
 
     #[test]

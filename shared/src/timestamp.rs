@@ -22,10 +22,17 @@ pub fn to_rfc3339(at: UnixMillis) -> String {
 /// Reads an RFC 3339 moment.
 ///
 /// # Errors
-/// What `jiff` says of a text that is no RFC 3339 moment.
-pub fn from_rfc3339(text: &str) -> Result<UnixMillis, jiff::Error> {
-    Ok(text.parse::<Timestamp>()?.as_millisecond())
+/// [`NoMoment`].
+pub fn from_rfc3339(text: &str) -> Result<UnixMillis, NoMoment> {
+    let moment = text.parse::<Timestamp>().map_err(|_| NoMoment)?;
+    Ok(moment.as_millisecond())
 }
+
+/// A text is no RFC 3339 moment. What the parser says of it takes more room in the edge than the
+/// parser does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a moment such as 2026-01-31T12:00:00Z")]
+pub struct NoMoment;
 
 /// `#[serde(with = "timestamp::rfc3339")]`
 pub mod rfc3339 {

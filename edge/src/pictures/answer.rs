@@ -1,7 +1,7 @@
 //! A picture's answer: its status, and as much of the picture as is wanted.
 
 use darkroom_shared::problem::{Code, FieldError, Problem};
-use worker::{Headers, ResponseBody, ResponseBuilder};
+use worker::{Headers, Response, ResponseBody, ResponseBuilder};
 
 use super::part::{Conditions, Part};
 use super::stored::body_of;
@@ -25,7 +25,17 @@ pub(super) async fn answer(call: &Call, headers: Headers, body: ResponseBody) ->
             let bytes = read_bytes(body).await?;
             (206, body_of(&bytes.subarray(first, last + 1))?)
         }
-        Part::OutOfRange => return out_of_range(call, length),
+        Part::Other => {
+            let message = format!("must be the picture's tag, {etag}");
+            return Ok(refusal(call, 412, "If-Match", message)?);
+        }
+        Part::OutOfRange => {
+            let message = format!("must begin within the picture's {length} bytes");
+            let response = refusal(call, 416, "Range", message)?;
+            let range = format!("bytes */{length}");
+            response.headers().set("content-range", &range)?;
+            return Ok(response);
+        }
     };
     Ok(ResponseBuilder::new()
         .with_status(status)
@@ -41,23 +51,21 @@ fn conditions(call: &Call) -> Conditions {
         _ => String::new(),
     };
     Conditions {
+        if_match: header("if-match"),
         if_none_match: header("if-none-match"),
         if_range: header("if-range"),
         range,
     }
 }
 
-fn out_of_range(call: &Call, length: u32) -> Answer {
+fn refusal(call: &Call, status: u16, field: &str, message: String) -> worker::Result<Response> {
     let error = FieldError {
-        field: "Range".to_owned(),
-        message: format!("must begin within the picture's {length} bytes"),
+        field: field.to_owned(),
+        message,
     };
     let problem = Problem {
-        status: 416,
+        status,
         ..Problem::fields(Code::Invalid, vec![error])
     };
-    let response = respond::problem(problem, &call.request_id)?;
-    let headers = response.headers();
-    headers.set("content-range", &format!("bytes */{length}"))?;
-    Ok(response)
+    respond::problem(problem, &call.request_id)
 }

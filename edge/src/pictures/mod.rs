@@ -1,4 +1,5 @@
-//! `/generated/{file}`: pictures, where no CDN stands before the store.
+//! Pictures, where no CDN stands before the store. Whether a private one may be had is
+//! [`crate::delivery`]'s to say, before anything here is asked.
 //!
 //! A picture comes out of the cache, or from the origin ([`stored`]) and is then kept; as much
 //! of it as the caller wants ([`part`]) is answered ([`answer`]). A file's bytes never change,
@@ -9,6 +10,8 @@ mod deleted;
 mod part;
 mod stored;
 
+use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
+use darkroom_shared::request::Visibility;
 use worker::{Cache, ResponseBuilder};
 
 use crate::call::Call;
@@ -24,7 +27,7 @@ const HIT: &str = "darkroom-edge; hit";
 const MISS: &str = "darkroom-edge; fwd=miss; stored";
 
 /// Answers GET and HEAD from the cache, or from the origin and then keeps it.
-pub async fn serve(call: &Call) -> Answer {
+pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     // Without the query: it changes nothing in a picture, but would fill the cache with copies.
     let key = format!("{}{}", call.site, call.path);
     let cache = Cache::default();
@@ -36,6 +39,7 @@ pub async fn serve(call: &Call) -> Answer {
             // What comes out of the cache cannot be changed.
             let headers = kept.headers().clone();
             headers.set("cache-status", HIT)?;
+            headers.set("cache-control", cache_control(visibility))?;
             return answer::answer(call, headers, kept.into_parts().1).await;
         }
         Ok(None) => {}
@@ -52,5 +56,14 @@ pub async fn serve(call: &Call) -> Answer {
         }
     });
     headers.set("cache-status", MISS)?;
+    headers.set("cache-control", cache_control(visibility))?;
     answer::answer(call, headers, body_of(&bytes)?).await
+}
+
+/// What others are told; here both are kept.
+const fn cache_control(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => CACHE_CONTROL_PUBLIC,
+        Visibility::Private => CACHE_CONTROL_PRIVATE,
+    }
 }

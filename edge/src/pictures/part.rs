@@ -9,6 +9,8 @@ pub(super) enum Part {
     Range(u32, u32),
     /// 304.
     Nothing,
+    /// 412.
+    Other,
     /// 416.
     OutOfRange,
 }
@@ -16,6 +18,8 @@ pub(super) enum Part {
 /// The headers that decide; empty where they are absent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
+    /// `If-Match`
+    pub if_match: String,
     /// `If-None-Match`
     pub if_none_match: String,
     /// `If-Range`
@@ -29,7 +33,10 @@ impl Conditions {
     pub fn part_of(&self, etag: &str, length: u32) -> Part {
         let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let known = || self.if_none_match.split(',').map(weak);
-        if known().any(|tag| tag == "*" || tag == weak(etag)) {
+        let wanted = || self.if_match.split(',').map(str::trim);
+        if !self.if_match.is_empty() && !wanted().any(|tag| tag == "*" || tag == etag) {
+            Part::Other
+        } else if known().any(|tag| tag == "*" || tag == weak(etag)) {
             Part::Nothing
         } else if self.if_range.is_empty() || self.if_range == etag {
             range_of(&self.range, length).unwrap_or(Part::All)

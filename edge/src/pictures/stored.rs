@@ -56,9 +56,9 @@ pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
     let headers = Headers::new();
     headers.set("content-type", format.content_type())?;
     headers.set("content-length", &answer.bytes.length().to_string())?;
+    // Of a private one too: the cache takes nothing else, and is asked only for who may see it.
     headers.set("cache-control", CACHE_CONTROL_PUBLIC)?;
     headers.set("accept-ranges", "bytes")?;
-    headers.set("access-control-allow-origin", "*")?;
     // A name stands for its bytes as well as a digest would.
     let etag = answer.headers.get("etag")?;
     headers.set("etag", &etag.unwrap_or_else(|| format!("\"{file}\"")))?;

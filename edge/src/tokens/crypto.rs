@@ -2,9 +2,11 @@
 
 use darkroom_shared::jwt::{Algorithm, PublicKey, Token};
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{Crypto, CryptoKey, SubtleCrypto};
+use web_sys::CryptoKey;
 use worker::js_sys::futures::JsFuture;
-use worker::js_sys::{Array, JSON, Object, Reflect, Uint8Array, global};
+use worker::js_sys::{Array, Uint8Array};
+
+use crate::webcrypto::{object, subtle};
 
 /// Whether the key made the token's signature.
 pub(super) async fn verifies(key: &PublicKey, token: &Token) -> worker::Result<bool> {
@@ -25,14 +27,4 @@ pub(super) async fn verifies(key: &PublicKey, token: &Token) -> worker::Result<b
         &algorithm, &imported, &signature, &signed,
     )?;
     Ok(JsFuture::from(verified).await?.is_truthy())
-}
-
-fn subtle() -> worker::Result<SubtleCrypto> {
-    let crypto = Reflect::get(&global(), &JsValue::from_str("crypto"))?;
-    // A Worker's `Crypto` is not always the class of that name.
-    Ok(crypto.unchecked_into::<Crypto>().subtle())
-}
-
-fn object(json: &str) -> worker::Result<Object> {
-    Ok(JSON::parse(json)?.dyn_into()?)
 }

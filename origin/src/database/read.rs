@@ -1,6 +1,7 @@
 //! Finding jobs and images again. An account sees its own and nothing else.
 
 use darkroom_shared::job::{Image, Job, Page, Status};
+use darkroom_shared::request::Visibility;
 
 use super::rows::{ImageRow, JobRow, unreadable};
 use super::{Database, DatabaseError};
@@ -136,6 +137,19 @@ impl Database {
         .await?;
         name.map(|name| Status::parse(&name).ok_or_else(|| unreadable("status")))
             .transpose()
+    }
+
+    /// Who may fetch a job's images, stored or not: it is the same for all of them.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn visibility(&self, job: &str) -> Result<Visibility, DatabaseError> {
+        let name: String =
+            sqlx::query_scalar("SELECT visibility FROM images WHERE job_id = ? LIMIT 1")
+                .bind(job)
+                .fetch_one(&self.readers)
+                .await?;
+        Visibility::parse(&name).ok_or_else(|| unreadable("visibility"))
     }
 
     /// What the engine has to do before the job at `sequence`. A job whose steps are all done

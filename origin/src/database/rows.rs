@@ -97,11 +97,7 @@ impl JobRow {
 
 impl ImageRow {
     pub(super) fn into_image(self, addresses: &Addresses) -> Result<Image, DatabaseError> {
-        let visibility = match self.visibility.as_str() {
-            "public" => Visibility::Public,
-            "private" => Visibility::Private,
-            _ => return Err(unreadable("visibility")),
-        };
+        let visibility = Visibility::parse(&self.visibility);
         Ok(Image {
             url: addresses.of(&self.object_key),
             id: self.id,
@@ -112,7 +108,7 @@ impl ImageRow {
             bytes: self.bytes as u64,
             sha256: self.sha256,
             seed: self.seed as u64,
-            visibility,
+            visibility: visibility.ok_or_else(|| unreadable("visibility"))?,
             expires_at: None,
         })
     }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use darkroom_shared::job::{Job, Status};
+use darkroom_shared::job::{Job, Status, VISIBILITY_HEADER};
 use darkroom_shared::timestamp::to_rfc3339;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ pub(super) async fn stream(
     if status.is_final() && seen == last {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let visibility = app.database.visibility(&id).await?;
     let follower = Follower {
         app,
         watch,
@@ -54,7 +55,7 @@ pub(super) async fn stream(
         Some((Ok::<_, Infallible>(event), follower))
     });
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
-    Ok(stream.into_response())
+    Ok(([(VISIBILITY_HEADER, visibility.as_str())], stream).into_response())
 }
 
 /// Follows one job for one reader.

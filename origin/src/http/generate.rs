@@ -125,7 +125,7 @@ fn ended(job: Job) -> Problem {
         None => Problem::new(Code::GenerationFailed, "the job failed"),
     };
     Problem {
-        job: Some(Box::new(job)),
+        job: serde_json::to_value(job).ok(),
         ..problem
     }
 }

@@ -7,6 +7,7 @@ mod agreement;
 mod keys;
 mod picture;
 mod pictures;
+mod private;
 mod refusals;
 mod script;
 mod stack;

@@ -28,6 +28,7 @@ pub fn dev_command(state: &Path) -> Command {
         .env_remove("DATABASE_URL")
         .env_remove("AWS_S3_BUCKET")
         .env_remove("AWS_CLOUDFRONT_DOMAIN")
+        .env_remove("SIGNING_KEYS")
         .stdin(Stdio::null());
     command
 }

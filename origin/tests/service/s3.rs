@@ -65,6 +65,29 @@ async fn a_picture_is_stored_with_its_headers_and_metadata() {
 }
 
 #[tokio::test]
+async fn a_private_pictures_object_says_that_it_is_private() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(with(&bucket)).await;
+    let body = json!({ "prompt": "a fox", "visibility": "private" });
+    let json = origin.call(Call::generate(&body)).await.json().await;
+    let head = bucket
+        .client()
+        .head_object()
+        .bucket(TestBucket::name())
+        .key(json["images"][0]["key"].as_str().expect("key"))
+        .send()
+        .await
+        .expect("stored");
+    assert_eq!(
+        head.cache_control(),
+        Some("private, max-age=31536000, immutable")
+    );
+    let bytes = picture(&origin, &json["job"]).await;
+    assert_eq!(json["images"][0]["bytes"], bytes.len());
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn a_second_upload_counts_only_where_the_stored_bytes_are_ours() {
     let bucket = TestBucket::start().await;
     let storage = bucket.storage();
