@@ -117,6 +117,19 @@ test("wrong values are answered at the edge, each field by name", LIMIT, async (
   assert.equal(edge.origin.requests.length, 0);
 });
 
+test("a picture that is sent along is looked at before it goes on", LIMIT, async () => {
+  const begun = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
+  const body = JSON.stringify({ prompt: "p", seed: 1, init_image: begun, strength: 0.5 });
+  assert.equal((await edge.generate(body)).status, 200);
+  assert.equal(edge.origin.takeOne().body, body);
+
+  const svg = "data:image/svg+xml;base64,PHN2Zy8+";
+  const response = await edge.generate({ prompt: "p", init_image: svg, mask: "https://a.b/c" });
+  const { errors } = await problem(response, 422, "invalid_request");
+  assert.deepEqual(errors.map(({ field }) => field), ["init_image", "mask"]);
+  assert.equal(edge.origin.requests.length, 0);
+});
+
 test("what is no JSON object is malformed", LIMIT, async () => {
   const deep = `{"prompt":${"[".repeat(100_000)}`;
   const notUtf8 = Buffer.from('{"prompt":"\xff"}', "latin1");

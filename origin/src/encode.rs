@@ -92,6 +92,8 @@ fn png(picture: &Picture, recipe: &Recipe, file: &mut Vec<u8>) -> Result<(), Enc
 
 #[cfg(test)]
 mod tests {
+    use darkroom_shared::request::MaskChannel;
+
     use super::*;
 
     fn picture() -> Picture {
@@ -116,6 +118,10 @@ mod tests {
             revision: "r".into(),
             engine: "e".into(),
             format,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
         }
     }
 

@@ -80,6 +80,19 @@ impl Fields {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
+    /// A text that `read` makes something of, or says what is wrong with it.
+    pub(crate) fn read<T>(
+        &mut self,
+        field: &str,
+        read: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.take(field)?;
+        let text = value.as_str().ok_or_else(|| "must be a string".to_owned());
+        text.and_then(read)
+            .map_err(|message| self.error(field, message))
+            .ok()
+    }
+
     pub(crate) fn text(&mut self, field: &str, characters: Range<u64>) -> Option<String> {
         let Value::String(text) = self.take(field)? else {
             self.error(field, "must be a string");

@@ -3,7 +3,7 @@
 //! Nothing here does I/O: time, randomness and ids come in as arguments, so that
 //! everything runs the same natively and in WebAssembly, and tests need no luck.
 //!
-//! A request ([`request`]) is checked against its limits ([`limits`]), then completed with a model's defaults
+//! A request ([`request`]), with the pictures that it brings along ([`input`]), is checked against its limits ([`limits`]), then completed with a model's defaults
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
 //! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes ([`scope`]) say; and the edge proves to the origin who is calling with a signature
@@ -11,6 +11,7 @@
 
 pub mod api_key;
 mod fields;
+pub mod input;
 pub mod job;
 pub mod jwt;
 pub mod kept;

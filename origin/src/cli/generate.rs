@@ -76,7 +76,7 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
         .map_err(|problem| Failure::Input(wrong_fields(&problem.errors)))?;
 
     let bar = progress_bar(recipe.steps);
-    let picture = engine.generate(&recipe, &mut |step, _| {
+    let picture = engine.generate(&recipe, None, &mut |step, _| {
         bar.set_position(step.into());
         ControlFlow::Continue(())
     });

@@ -1,4 +1,4 @@
-//! Accepting a job: it, its images and its first event in one transaction.
+//! Accepting a job: it, its images, what they begin with, and its first event in one transaction.
 
 use darkroom_shared::job::Status;
 use darkroom_shared::recipe::Recipe;
@@ -6,7 +6,8 @@ use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, events};
+use super::{Database, DatabaseError, events, starts};
+use crate::engine::Start;
 
 /// A job to be accepted.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct NewJob {
     pub visibility: Visibility,
     /// Its images, in order.
     pub images: Vec<NewImage>,
+    /// What they begin with other than noise.
+    pub start: Option<Start>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -31,7 +34,7 @@ impl NewJob {
     /// Steps over all its images.
     #[must_use]
     pub fn steps(&self) -> u32 {
-        self.recipe.steps * self.images.len() as u32
+        self.recipe.steps_taken() * self.images.len() as u32
     }
 }
 
@@ -107,6 +110,9 @@ impl Database {
             .bind(job.recipe.format.content_type())
             .execute(&mut *transaction)
             .await?;
+        }
+        if let Some(start) = &job.start {
+            starts::put(&mut transaction, &id, start).await?;
         }
         events::append(&mut transaction, &id, Status::Queued.as_str(), job.now).await?;
         transaction.commit().await?;

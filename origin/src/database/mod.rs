@@ -15,6 +15,7 @@ mod queue;
 mod read;
 mod recover;
 mod rows;
+mod starts;
 #[cfg(test)]
 mod tests;
 

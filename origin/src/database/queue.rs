@@ -5,7 +5,8 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
 
-use super::{Database, DatabaseError, events, outcome};
+use super::{Database, DatabaseError, events, outcome, starts};
+use crate::engine::Start;
 
 /// What a claim took out of the queue.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct ClaimedJob {
     pub recipe: Recipe,
     /// Its images that are not stored yet, in order.
     pub images: Vec<ClaimedImage>,
+    /// What they begin with other than noise.
+    pub start: Option<Start>,
 }
 
 /// An image to be made.
@@ -70,7 +73,7 @@ impl Database {
         let Some((id, task_id, recipe)) = row else {
             return Ok(None);
         };
-        let recipe = match serde_json::from_str(&recipe) {
+        let recipe: Recipe = match serde_json::from_str(&recipe) {
             Ok(recipe) => recipe,
             Err(source) => {
                 let error = JobError {
@@ -89,6 +92,7 @@ impl Database {
         .bind(&id)
         .fetch_all(&mut *transaction)
         .await?;
+        let start = starts::get(&mut transaction, &id, &recipe).await?;
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
         Ok(Some(Claim::Job(Box::new(ClaimedJob {
@@ -96,6 +100,7 @@ impl Database {
             task_id,
             recipe,
             images,
+            start,
         }))))
     }
 

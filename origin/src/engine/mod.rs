@@ -16,14 +16,15 @@ pub trait Engine: Send {
     /// What it offers.
     fn model(&self) -> Model;
 
-    /// Makes the picture of a recipe, calling `on_step` with (steps done, steps in all) after
-    /// each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
+    /// Makes the picture of a recipe, which begins with `start` where the recipe says that it
+    /// begins with a picture, calling `on_step` with (steps done, steps in all) after each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
     ///
     /// # Errors
     /// [`EngineError`].
     fn generate(
         &self,
         recipe: &Recipe,
+        start: Option<&Start>,
         on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError>;
 
@@ -45,6 +46,16 @@ pub struct Picture {
     pub height: u32,
     /// `3 × width × height` bytes.
     pub rgb: Vec<u8>,
+}
+
+/// What a run begins with other than noise alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// As large as the recipe says.
+    pub image: Picture,
+    /// A byte for each of its pixels: what is 128 and above is made anew. All of it where there is
+    /// none.
+    pub mask: Option<Vec<u8>>,
 }
 
 /// Why a run made no picture.

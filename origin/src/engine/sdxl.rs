@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use darkroom_sdxl::scheduler::Steps;
-use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, NUMERICS, Pipeline, Run, RunError};
+use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::Format;
+use darkroom_shared::request::{Format, MaskChannel};
 
-use super::{Engine, EngineError, Picture, RevisionError, revision};
+use super::{Engine, EngineError, Picture, RevisionError, Start, revision};
 use crate::encode::FORMATS;
 
 /// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
@@ -120,6 +120,7 @@ impl Engine for SdxlEngine {
     fn generate(
         &self,
         recipe: &Recipe,
+        start: Option<&Start>,
         on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
         let mut run = Run {
@@ -129,6 +130,7 @@ impl Engine for SdxlEngine {
             steps: Steps::Count(recipe.steps as usize),
             scheduler: recipe.scheduler.clone(),
             seed: recipe.seed,
+            start: begin(recipe, start)?,
             ..self.pipeline.defaults().run(&recipe.prompt)
         };
         run.guidance.scale = recipe.guidance_scale;
@@ -167,9 +169,42 @@ impl Engine for SdxlEngine {
             revision: self.model.revision.clone(),
             engine: self.model.engine.clone(),
             format: Format::Png,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
         };
-        self.generate(&recipe, &mut |_, _| ControlFlow::Continue(()))?;
+        self.generate(&recipe, None, &mut |_, _| ControlFlow::Continue(()))?;
         Ok(())
+    }
+}
+
+/// What a run begins with, in the engine's own terms.
+fn begin(recipe: &Recipe, start: Option<&Start>) -> Result<darkroom_sdxl::Start, EngineError> {
+    match (start, recipe.strength) {
+        (None, None) => Ok(darkroom_sdxl::Start::Noise),
+        (Some(Start { image, mask }), Some(strength)) => {
+            let image = darkroom_sdxl::Picture {
+                width: image.width,
+                height: image.height,
+                rgb: image.rgb.clone(),
+            };
+            Ok(match mask.clone() {
+                None => darkroom_sdxl::Start::Image { image, strength },
+                Some(values) => darkroom_sdxl::Start::Inpaint {
+                    mask: Mask {
+                        width: image.width,
+                        height: image.height,
+                        values,
+                    },
+                    image,
+                    strength,
+                },
+            })
+        }
+        _ => Err(EngineError::Failed(
+            "the picture that the run begins with is not there".into(),
+        )),
     }
 }
 

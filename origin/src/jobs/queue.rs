@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Changes, Pace, Phase, Running, Watch};
 use crate::addresses::Addresses;
 use crate::database::{Acceptance, Database, DatabaseError, NewImage, NewJob, StoredJob};
+use crate::engine::Start;
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
@@ -64,7 +65,8 @@ impl JobQueue {
         Self(options)
     }
 
-    /// Accepts a job for `recipe`, which `request` was completed into; the job as it is then.
+    /// Accepts a job for `recipe`, which `request` was completed into, and which begins with
+    /// `start`; the job as it is then.
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was recorded then.
@@ -73,6 +75,7 @@ impl JobQueue {
         account: &str,
         request: &GenerateRequest,
         recipe: Recipe,
+        start: Option<Start>,
         now: UnixMillis,
     ) -> Result<Job, AcceptError> {
         if *self.0.phases.borrow() != Phase::Serving {
@@ -88,6 +91,7 @@ impl JobQueue {
                 .collect::<Result<_, _>>()
                 .map_err(DatabaseError::Recipe)?,
             recipe,
+            start,
             now,
         };
         let job = queued(&new);

@@ -16,7 +16,7 @@ use super::{Delivery, Endings, Pace, Phase, Progress, Task};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Claim, ClaimedJob};
-use crate::engine::{Engine, EngineError, Picture};
+use crate::engine::{Engine, EngineError, Picture, Start};
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
@@ -99,8 +99,10 @@ impl Worker {
             revision = model.revision,
             "the engine is ready"
         );
-        while let Some(job) = self.next_job() {
-            self.make(&*engine, &Arc::new(job));
+        while let Some(mut job) = self.next_job() {
+            // Deliveries hold on to the job, and have no use for it.
+            let start = job.start.take();
+            self.make(&*engine, &Arc::new(job), start.as_ref());
         }
     }
 
@@ -146,7 +148,7 @@ impl Worker {
     }
 
     /// Makes the pictures of a job that are not stored yet.
-    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>) {
+    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>) {
         let work = self.endings.running.begin(&job.id);
         self.endings.changes.announce(&job.id);
         tracing::info!(
@@ -166,7 +168,7 @@ impl Worker {
                 job: Arc::clone(job),
                 work: work.clone(),
             };
-            let picture = match self.picture(engine, &task) {
+            let picture = match self.picture(engine, &task, start) {
                 Ok(picture) => picture,
                 Err(failure) => return self.give_up(&task, failure),
             };
@@ -175,15 +177,20 @@ impl Worker {
     }
 
     /// The picture of one image, or `None` where an earlier try left it in the spool.
-    fn picture(&self, engine: &dyn Engine, task: &Task) -> Result<Option<Picture>, Failure> {
+    fn picture(
+        &self,
+        engine: &dyn Engine,
+        task: &Task,
+        start: Option<&Start>,
+    ) -> Result<Option<Picture>, Failure> {
         if self.must_stop(task) {
             return Err(Failure::Stopped);
         }
-        let before = task.image.position * task.recipe.steps;
+        let steps = task.recipe.steps_taken();
+        let before = task.image.position * steps;
         let held = self.delivery.holds(&task.image);
         if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
-            self.progress
-                .report(&task.job.id, before + task.recipe.steps);
+            self.progress.report(&task.job.id, before + steps);
             return Ok(None);
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
@@ -198,7 +205,7 @@ impl Worker {
             self.progress.report(&task.job.id, before + step);
             ControlFlow::Continue(())
         };
-        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, &mut on_step));
+        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, start, &mut on_step));
         match catch_unwind(run) {
             Ok(Ok(picture)) => Ok(Some(picture)),
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use darkroom_origin::encode::FORMATS;
-use darkroom_origin::engine::{Engine, EngineError, Picture};
+use darkroom_origin::engine::{Engine, EngineError, Picture, Start};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -104,13 +104,15 @@ impl Engine for StubEngine {
     fn generate(
         &self,
         recipe: &Recipe,
+        start: Option<&Start>,
         on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        for step in 1..=recipe.steps {
+        let steps = recipe.steps_taken();
+        for step in 1..=steps {
             if let Some(gate) = &self.gate {
                 gate.pass();
             }
-            if on_step(step, recipe.steps).is_break() {
+            if on_step(step, steps).is_break() {
                 return Err(EngineError::Canceled);
             }
         }
@@ -122,7 +124,7 @@ impl Engine for StubEngine {
                 field: "width".into(),
                 message: "is too much for this model".into(),
             }),
-            _ => Ok(picture(recipe)),
+            _ => Ok(start.map_or_else(|| picture(recipe), begun)),
         }
     }
 }
@@ -135,6 +137,18 @@ impl Drop for Poison {
     fn drop(&mut self) {
         panic!("the stub was told to");
     }
+}
+
+/// What the run begins with, for all to see: what is made anew is black.
+fn begun(start: &Start) -> Picture {
+    let mut picture = start.image.clone();
+    let mask = start.mask.iter().flatten();
+    for (pixel, value) in picture.rgb.chunks_exact_mut(3).zip(mask) {
+        if *value >= 128 {
+            pixel.fill(0);
+        }
+    }
+    picture
 }
 
 /// Noise that prompt and seed decide.
