@@ -20,6 +20,7 @@ pub mod keys;
 pub mod limits;
 pub mod model;
 pub mod prefer;
+pub mod previews;
 pub mod problem;
 pub mod recipe;
 pub mod request;

@@ -143,6 +143,8 @@ pub struct GenerateRequest {
     pub format: Format,
     /// Who may fetch the pictures.
     pub visibility: Visibility,
+    /// Previews of each image in the job's events.
+    pub previews: u32,
     /// The picture to begin with.
     pub init_image: Option<Source>,
     /// Which part of it is made anew; all of it where there is none.
@@ -201,6 +203,9 @@ impl GenerateRequest {
             model: fields.text("model", NAME),
             format: fields.choice("format", Format::ALL, Format::as_str),
             visibility: fields.choice("visibility", &[Visibility::Public], Visibility::as_str),
+            previews: fields
+                .whole("previews", LIMITS.previews)
+                .map_or(0, |previews| previews as u32),
             init_image: fields.read("init_image", Source::parse),
             mask: fields.read("mask", Source::parse),
             mask_channel: fields.choice(
@@ -287,7 +292,8 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let json = r#"{"prompt":" ","width":100,"height":63,"steps":0,"guidance_scale":31,
-            "seed":-1,"n":11,"format":"gif","visibility":"x","task_id":"","colour":"red"}"#;
+            "seed":-1,"n":11,"format":"gif","visibility":"x","task_id":"","previews":4,
+            "colour":"red"}"#;
         let expected = [
             "prompt",
             "task_id",
@@ -299,6 +305,7 @@ mod tests {
             "n",
             "format",
             "visibility",
+            "previews",
             "colour",
         ];
         let mut found = errors(json);
@@ -404,7 +411,7 @@ mod tests {
         }
     }
 
-    const FIELDS: [&str; 17] = [
+    const FIELDS: [&str; 18] = [
         "prompt",
         "negative_prompt",
         "task_id",
@@ -418,6 +425,7 @@ mod tests {
         "model",
         "format",
         "visibility",
+        "previews",
         "init_image",
         "mask",
         "mask_channel",

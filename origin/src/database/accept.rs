@@ -26,6 +26,8 @@ pub struct NewJob {
     pub images: Vec<NewImage>,
     /// What they begin with other than noise.
     pub start: Option<Start>,
+    /// Previews of each image.
+    pub previews: u32,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -80,8 +82,9 @@ impl Database {
             return Ok(Acceptance::QueueFull);
         }
         sqlx::query(
-            "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, created_at)
-             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+            "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
+                               created_at)
+             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         )
         .bind(&id)
         .bind(&job.account)
@@ -89,6 +92,7 @@ impl Database {
         .bind(recipe)
         .bind(job.steps())
         .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
+        .bind(job.previews)
         .bind(job.now)
         .execute(&mut *transaction)
         .await?;

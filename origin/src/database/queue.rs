@@ -36,6 +36,8 @@ pub struct ClaimedJob {
     pub images: Vec<ClaimedImage>,
     /// What they begin with other than noise.
     pub start: Option<Start>,
+    /// Previews of each.
+    pub previews: u32,
 }
 
 /// An image to be made.
@@ -61,16 +63,16 @@ impl Database {
     /// [`DatabaseError`]; the job is still in the queue then.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<Claim>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let row: Option<(String, Option<String>, String)> = sqlx::query_as(
+        let row: Option<(String, Option<String>, String, u32)> = sqlx::query_as(
             "UPDATE jobs SET status = 'running', started_at = ?, attempts = attempts + 1
              WHERE sequence = (SELECT sequence FROM jobs WHERE status = 'queued'
                                ORDER BY sequence LIMIT 1)
-             RETURNING id, task_id, recipe",
+             RETURNING id, task_id, recipe, previews",
         )
         .bind(now)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some((id, task_id, recipe)) = row else {
+        let Some((id, task_id, recipe, previews)) = row else {
             return Ok(None);
         };
         let recipe: Recipe = match serde_json::from_str(&recipe) {
@@ -101,10 +103,11 @@ impl Database {
             recipe,
             images,
             start,
+            previews,
         }))))
     }
 
-    /// Records that `step` steps of a running job are done. False where the job no longer runs,
+    /// Records that `step` steps of a running job are done, and what can be seen by then. False where the job no longer runs,
     /// or was further already.
     ///
     /// # Errors
@@ -113,6 +116,7 @@ impl Database {
         &self,
         job: &str,
         step: u32,
+        preview: Option<&str>,
         now: UnixMillis,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
@@ -126,7 +130,8 @@ impl Database {
         if updated.rows_affected() == 0 {
             return Ok(false);
         }
-        events::append(&mut transaction, job, events::PROGRESS, now).await?;
+        let name = events::PROGRESS;
+        events::append_with_preview(&mut transaction, job, name, preview, now).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -38,6 +38,7 @@ fn job() -> NewJob {
             recipe_sha256: "s".into(),
         }],
         start: None,
+        previews: 0,
         now: 0,
     }
 }

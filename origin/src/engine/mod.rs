@@ -17,7 +17,7 @@ pub trait Engine: Send {
     fn model(&self) -> Model;
 
     /// Makes the picture of a recipe, which begins with `start` where the recipe says that it
-    /// begins with a picture, calling `on_step` with (steps done, steps in all) after each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
+    /// begins with a picture, calling `on_step` after each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
     ///
     /// # Errors
     /// [`EngineError`].
@@ -25,7 +25,7 @@ pub trait Engine: Send {
         &self,
         recipe: &Recipe,
         start: Option<&Start>,
-        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError>;
 
     /// Does once what would make the first picture slow: compiles kernels, touches weights.
@@ -35,6 +35,16 @@ pub trait Engine: Send {
     fn warm_up(&self) -> Result<(), EngineError> {
         Ok(())
     }
+}
+
+/// A step that is done.
+pub struct Step<'a> {
+    /// How many are done, this one included.
+    pub done: u32,
+    /// How many there are.
+    pub steps: u32,
+    /// Makes a small picture of what can be seen by now.
+    pub preview: &'a dyn Fn() -> Result<Picture, EngineError>,
 }
 
 /// A picture in memory: RGB, 8 bits a channel, row by row.

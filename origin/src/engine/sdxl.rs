@@ -12,7 +12,7 @@ use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel};
 
-use super::{Engine, EngineError, Picture, RevisionError, Start, revision};
+use super::{Engine, EngineError, Picture, RevisionError, Start, Step, revision};
 use crate::encode::FORMATS;
 
 /// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
@@ -121,7 +121,7 @@ impl Engine for SdxlEngine {
         &self,
         recipe: &Recipe,
         start: Option<&Start>,
-        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
         let mut run = Run {
             negative_prompt: recipe.negative_prompt.clone(),
@@ -136,22 +136,17 @@ impl Engine for SdxlEngine {
         run.guidance.scale = recipe.guidance_scale;
         let pictures = self
             .pipeline
-            .run(&run, &mut |done| on_step(done.step, done.steps))
-            .map_err(|error| match error {
-                RunError::Canceled => EngineError::Canceled,
-                RunError::Invalid { field, message } => EngineError::Invalid {
-                    field: field.to_owned(),
-                    message,
-                },
-                other => EngineError::Failed(Box::new(other)),
-            })?;
+            .run(&run, &mut |done| {
+                on_step(&Step {
+                    done: done.step,
+                    steps: done.steps,
+                    preview: &|| done.preview().map(picture_of).map_err(failure),
+                })
+            })
+            .map_err(failure)?;
         let picture = pictures.into_iter().next();
         let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
-        Ok(Picture {
-            width: picture.width,
-            height: picture.height,
-            rgb: picture.rgb,
-        })
+        Ok(picture_of(picture))
     }
 
     fn warm_up(&self) -> Result<(), EngineError> {
@@ -174,8 +169,27 @@ impl Engine for SdxlEngine {
             mask_channel: MaskChannel::default(),
             strength: None,
         };
-        self.generate(&recipe, None, &mut |_, _| ControlFlow::Continue(()))?;
+        self.generate(&recipe, None, &mut |_| ControlFlow::Continue(()))?;
         Ok(())
+    }
+}
+
+fn picture_of(picture: darkroom_sdxl::Picture) -> Picture {
+    Picture {
+        width: picture.width,
+        height: picture.height,
+        rgb: picture.rgb,
+    }
+}
+
+fn failure(error: RunError) -> EngineError {
+    match error {
+        RunError::Canceled => EngineError::Canceled,
+        RunError::Invalid { field, message } => EngineError::Invalid {
+            field: field.to_owned(),
+            message,
+        },
+        other => EngineError::Failed(Box::new(other)),
     }
 }
 

@@ -92,6 +92,7 @@ impl JobQueue {
                 .map_err(DatabaseError::Recipe)?,
             recipe,
             start,
+            previews: request.previews,
             now,
         };
         let job = queued(&new);

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use darkroom_shared::model::Model;
+use darkroom_shared::previews;
 use darkroom_shared::problem::Code;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Delivery, Endings, Pace, Phase, Progress, Task};
+use super::{Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Claim, ClaimedJob};
-use crate::engine::{Engine, EngineError, Picture, Start};
+use crate::engine::{Engine, EngineError, Picture, Start, Step};
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
@@ -47,8 +48,6 @@ pub struct Worker {
     pub endings: Endings,
     /// Takes the pictures over.
     pub delivery: Arc<Delivery>,
-    /// Takes in what steps are done.
-    pub progress: Progress,
     /// Is told how long steps take.
     pub pace: Arc<Pace>,
     /// Rings when a job has been accepted.
@@ -190,19 +189,23 @@ impl Worker {
         let before = task.image.position * steps;
         let held = self.delivery.holds(&task.image);
         if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
-            self.progress.report(&task.job.id, before + steps);
+            self.endings
+                .progress
+                .report(&task.job.id, before + steps, None);
             return Ok(None);
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let mut last = Instant::now();
-        let mut on_step = |step: u32, _steps: u32| {
-            let now = Instant::now();
-            self.pace.measured(now - last, pixels);
-            last = now;
+        let mut on_step = |step: &Step<'_>| {
+            self.pace.measured(last.elapsed(), pixels);
             if self.must_stop(task) {
                 return ControlFlow::Break(());
             }
-            self.progress.report(&task.job.id, before + step);
+            let preview = preview(task, step);
+            self.endings
+                .progress
+                .report(&task.job.id, before + step.done, preview);
+            last = Instant::now();
             ControlFlow::Continue(())
         };
         let run = AssertUnwindSafe(|| engine.generate(&task.recipe, start, &mut on_step));
@@ -242,6 +245,24 @@ impl Worker {
         };
         self.runtime
             .block_on(self.endings.failed(job, code, &message));
+    }
+}
+
+/// What can be seen after a step, where there is to be a preview.
+fn preview(task: &Task, step: &Step<'_>) -> Option<Preview> {
+    if !previews::is_due(step.done, step.steps, task.job.previews) {
+        return None;
+    }
+    match (step.preview)() {
+        Ok(picture) => Some(Preview {
+            picture,
+            format: task.recipe.format,
+        }),
+        Err(error) => {
+            // Nobody's picture is worse for it.
+            tracing::warn!(job = task.job.id, error = chain(&error), "no preview");
+            None
+        }
     }
 }
 
