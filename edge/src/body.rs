@@ -1,4 +1,4 @@
-//! Reading a JSON body without trusting its size.
+//! Reading a body without trusting its size.
 
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;
@@ -10,18 +10,22 @@ use crate::failure::Failure;
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
     check_media_type(call)?;
-    let announced = announced_size(call, most)?;
-    read_bounded(call, announced, most).await
+    read_any(call, most).await
 }
 
 /// The same where a body may be left out: it is empty then, whatever its media type.
 pub async fn read_optional_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
-    let announced = announced_size(call, most)?;
-    let body = read_bounded(call, announced, most).await?;
+    let body = read_any(call, most).await?;
     if !body.is_empty() {
         check_media_type(call)?;
     }
     Ok(body)
+}
+
+/// Reads a body of any media type.
+pub async fn read_any(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
+    let announced = announced_size(call, most)?;
+    read_bounded(call, announced, most).await
 }
 
 fn check_media_type(call: &Call) -> Result<(), Failure> {

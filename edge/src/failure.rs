@@ -1,6 +1,7 @@
 //! What a handler may end in other than an answer.
 
 use darkroom_shared::problem::{Code, Problem};
+use worker::console_error;
 
 /// A handler's result.
 pub type Answer = Result<worker::Response, Failure>;
@@ -18,6 +19,17 @@ impl Failure {
     /// A problem of `code`; `detail` is public.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
+    }
+
+    /// What the caller is told; of what it is not, the log hears.
+    pub fn into_problem(self, request_id: &str) -> Problem {
+        match self {
+            Self::Problem(problem) => *problem,
+            Self::Runtime(error) => {
+                console_error!("{request_id}: {error}");
+                Problem::new(Code::Internal, "the edge failed; this was logged")
+            }
+        }
     }
 }
 

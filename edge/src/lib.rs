@@ -4,7 +4,7 @@
 //! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
 //! [`tokens`]), and is answered: generate calls are checked by what the origin offers
 //! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
-//! ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
+//! ([`passing`]), OpenAI's clients find their own API ([`openai`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
 //! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
 //! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
 //! all that comes back to the caller goes through [`respond`].
@@ -19,6 +19,7 @@ mod generate;
 mod health;
 mod keys;
 mod models;
+mod openai;
 mod origin;
 mod passing;
 mod pictures;
@@ -34,6 +35,6 @@ use worker::{Context, Env, Request, Response, event};
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let call = call::Call::new(request, env, context);
-    let request_id = call.request_id.clone();
-    respond::finish(routes::dispatch(call).await, &request_id)
+    let (path, request_id) = (call.path.clone(), call.request_id.clone());
+    respond::finish(routes::dispatch(call).await, &path, &request_id)
 }

@@ -4,7 +4,8 @@ use darkroom_shared::problem::{self, Code, Problem};
 use worker::{Headers, Response, ResponseBuilder, console_error};
 
 use crate::call::{Call, REQUEST_ID_HEADER};
-use crate::failure::{Answer, Failure};
+use crate::failure::Answer;
+use crate::openai;
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
 
@@ -13,16 +14,14 @@ const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied
 const NO_CONTENT: u16 = 204;
 
 /// Turns whatever a handler ended in into the answer, and names the request in it.
-pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
-    let response = match answer {
+pub fn finish(answer: Answer, path: &str, request_id: &str) -> worker::Result<Response> {
+    let mut response = match answer {
         Ok(response) => response,
-        Err(Failure::Problem(problem)) => self::problem(*problem, request_id)?,
-        Err(Failure::Runtime(error)) => {
-            console_error!("{}: {error}", request_id);
-            let problem = Problem::new(Code::Internal, "the edge failed; this was logged");
-            self::problem(problem, request_id)?
-        }
+        Err(failure) => self::problem(failure.into_problem(request_id), request_id)?,
     };
+    if path.starts_with(openai::PREFIX) {
+        response = openai::translated(response)?;
+    }
     let headers = response.headers();
     headers.set(REQUEST_ID_HEADER, request_id)?;
     headers.set("x-content-type-options", "nosniff")?;

@@ -7,7 +7,7 @@ use darkroom_shared::scope::Scope;
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
-use crate::{auth, generate, health, keys, passing, pictures, respond};
+use crate::{auth, generate, health, keys, openai, passing, pictures, respond};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -31,6 +31,7 @@ enum Open {
 #[derive(Clone, Copy)]
 enum Keyed {
     Generate,
+    OpenAi(openai::Route),
     Pass,
     PassEvents,
     CreateKey,
@@ -74,6 +75,27 @@ const TABLE: &[Row] = &[
         &[("GET", Action::For(EITHER, Keyed::Pass))],
     ),
     Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
+    Row(
+        "/v1/images/generations",
+        &[(
+            "POST",
+            Action::For(MAKER, Keyed::OpenAi(openai::Route::Generations)),
+        )],
+    ),
+    Row(
+        "/v1/images/edits",
+        &[(
+            "POST",
+            Action::For(MAKER, Keyed::OpenAi(openai::Route::Edits)),
+        )],
+    ),
+    Row(
+        "/v1/models",
+        &[(
+            "GET",
+            Action::For(EITHER, Keyed::OpenAi(openai::Route::Models)),
+        )],
+    ),
     Row(
         "/api/keys",
         &[
@@ -137,6 +159,7 @@ pub async fn dispatch(call: Call) -> Answer {
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
+        Keyed::OpenAi(route) => openai::answer(route, call, caller).await,
         Keyed::Pass => passing::pass(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
         Keyed::CreateKey => keys::create(call).await,

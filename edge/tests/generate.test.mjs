@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import http from "node:http";
 import test, { beforeEach } from "node:test";
-import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
 const MAX_BODY = 20 * 1024 * 1024;
@@ -152,6 +151,8 @@ test("other media types are refused", LIMIT, async () => {
 
 test("too large a body is refused, announced or not", LIMIT, async () => {
   const chunk = Buffer.alloc(1024 * 1024, " ");
+  const upload = (headers, chunks) =>
+    edge.upload("/api/media/generate-image", { "content-type": "application/json", ...headers }, chunks);
   const announced = await upload({ "content-length": MAX_BODY + 1 }, []);
   assert.equal(announced.status, 413);
   const chunked = await upload({ "transfer-encoding": "chunked" }, Array(21).fill(chunk));
@@ -162,26 +163,3 @@ test("too large a body is refused, announced or not", LIMIT, async () => {
   const largest = `{"prompt":"p"}`.padEnd(MAX_BODY, " ");
   assert.equal((await edge.generate(largest)).status, 200);
 });
-
-/** Sends a body that may never end, and reads the answer that comes before its end. */
-function upload(headers, chunks) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(`${edge.url}/api/media/generate-image`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json", ...headers },
-    });
-    let answered = false;
-    request.on("error", (error) => answered || reject(error));
-    request.on("response", (response) => {
-      answered = true;
-      let text = "";
-      response.setEncoding("utf8").on("data", (data) => (text += data));
-      response.on("end", () => {
-        request.destroy();
-        resolve({ status: response.statusCode, body: JSON.parse(text) });
-      });
-    });
-    request.flushHeaders();
-    for (const chunk of chunks) request.write(chunk);
-  });
-}

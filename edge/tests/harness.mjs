@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -93,6 +94,29 @@ class Edge {
     const response = await this.post("/api/keys", body);
     assert.equal(response.status, 201, await response.clone().text());
     return response.json();
+  }
+
+  /** Sends a body that may never end, and reads the answer that comes before its end. */
+  upload(path, headers, chunks) {
+    return new Promise((resolve, reject) => {
+      const request = http.request(`${this.url}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${API_KEY}`, ...headers },
+      });
+      let answered = false;
+      request.on("error", (error) => answered || reject(error));
+      request.on("response", (response) => {
+        answered = true;
+        let text = "";
+        response.setEncoding("utf8").on("data", (data) => (text += data));
+        response.on("end", () => {
+          request.destroy();
+          resolve({ status: response.statusCode, body: JSON.parse(text) });
+        });
+      });
+      request.flushHeaders();
+      for (const chunk of chunks) request.write(chunk);
+    });
   }
 
   generate(body, { headers = {}, ...init } = {}) {

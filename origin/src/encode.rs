@@ -52,7 +52,8 @@ pub enum EncodeError {
 /// # Errors
 /// [`EncodeError`].
 pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError> {
-    write(picture, recipe.format, Some(recipe))
+    let quality = recipe.jpeg_quality.map_or(JPEG_QUALITY, |q| q as u8);
+    write(picture, recipe.format, quality, Some(recipe))
 }
 
 /// A preview as a `data:` URL of the format that the picture itself will have; small enough to be
@@ -71,13 +72,14 @@ pub fn preview(picture: &Picture, format: Format) -> Result<String, EncodeError>
         }
         _ => picture,
     };
-    let file = write(small, format, None)?;
+    let file = write(small, format, JPEG_QUALITY, None)?;
     Ok(data_url(format.content_type(), &file))
 }
 
 fn write(
     picture: &Picture,
     format: Format,
+    jpeg_quality: u8,
     recipe: Option<&Recipe>,
 ) -> Result<Vec<u8>, EncodeError> {
     let Picture { width, height, rgb } = picture;
@@ -91,7 +93,7 @@ fn write(
     let mut file = Vec::new();
     match format {
         Format::Png => png(picture, recipe, &mut file)?,
-        Format::Jpeg => JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).encode(
+        Format::Jpeg => JpegEncoder::new_with_quality(&mut file, jpeg_quality).encode(
             rgb,
             *width,
             *height,
@@ -152,6 +154,7 @@ mod tests {
             revision: "r".into(),
             engine: "e".into(),
             format,
+            jpeg_quality: None,
             init_image: None,
             mask: None,
             mask_channel: MaskChannel::default(),
@@ -180,6 +183,19 @@ mod tests {
         assert_eq!(text.keyword, RECIPE_KEYWORD);
         let read: Recipe = serde_json::from_str(&text.get_text().expect("text")).expect("recipe");
         assert_eq!(read, recipe(Format::Png));
+    }
+
+    #[test]
+    fn a_jpeg_is_as_good_as_is_asked_for() {
+        let size = |jpeg_quality| {
+            let recipe = Recipe {
+                jpeg_quality,
+                ..recipe(Format::Jpeg)
+            };
+            encode(&picture(), &recipe).expect("encoded").len()
+        };
+        assert!(size(Some(1)) < size(Some(80)) && size(Some(80)) < size(Some(100)));
+        assert_eq!(size(None), size(Some(92)));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    fn new(map: Map<String, Value>) -> Self {
+    /// The fields of an object.
+    pub(crate) fn new(map: Map<String, Value>) -> Self {
         Self {
             map,
             errors: Vec::new(),
@@ -76,7 +77,7 @@ impl Fields {
     }
 
     /// Takes a field out; an explicit null is as good as leaving it out.
-    fn take(&mut self, field: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
@@ -165,6 +166,19 @@ impl Fields {
                     format!("must be a number from {min} to {max}, not {found}"),
                 );
                 None
+            }
+        }
+    }
+
+    /// A truth value; false where there is none.
+    pub(crate) fn flag(&mut self, field: &str) -> bool {
+        match self.take(field) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(value) => {
+                let found = brief(&value);
+                self.error(field, format!("must be true or false, not {found}"));
+                false
             }
         }
     }

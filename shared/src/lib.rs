@@ -7,7 +7,7 @@
 //! ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for each
 //! image of it, stored under a key ([`key`]). Callers prove who they are with an API key
 //! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes ([`scope`]) say; and the edge proves to the origin who is calling with a signature
-//! ([`signature`]). What goes wrong is a problem document ([`problem`]).
+//! ([`signature`]). What goes wrong is a problem document ([`problem`]). OpenAI's images API is told in these terms ([`openai`]).
 
 pub mod api_key;
 mod fields;
@@ -19,6 +19,7 @@ pub mod key;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod openai;
 pub mod prefer;
 pub mod previews;
 pub mod problem;

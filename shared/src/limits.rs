@@ -46,6 +46,8 @@ pub struct Limits {
     pub seed: Range<u64>,
     /// Images.
     pub n: Range<u64>,
+    /// Quality of a JPEG, in percent.
+    pub jpeg_quality: Range<u64>,
     /// Previews of each image.
     pub previews: Range<u64>,
     /// How much of a picture is made anew: above the least.
@@ -85,6 +87,7 @@ pub const LIMITS: Limits = Limits {
         max: MAX_SEED,
     },
     n: Range { min: 1, max: 10 },
+    jpeg_quality: Range { min: 1, max: 100 },
     previews: Range { min: 0, max: 3 },
     strength: Range { min: 0.0, max: 1.0 },
     input_bytes: Range {

@@ -45,6 +45,9 @@ pub struct Recipe {
     pub engine: String,
     /// The file format.
     pub format: Format,
+    /// A JPEG's quality where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg_quality: Option<u32>,
     /// SHA-256 of the file of the picture to begin with, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_image: Option<String>,
@@ -118,6 +121,7 @@ impl Recipe {
             revision: model.revision.clone(),
             engine: model.engine.clone(),
             format: request.format,
+            jpeg_quality: request.jpeg_quality,
             init_image: request.init_image.as_ref().map(Source::mark),
             mask: request.mask.as_ref().map(Source::mark),
             mask_channel: match request.mask {
@@ -308,6 +312,10 @@ mod tests {
             },
             Recipe {
                 format: Format::Webp,
+                ..base.clone()
+            },
+            Recipe {
+                jpeg_quality: Some(80),
                 ..base.clone()
             },
             Recipe {

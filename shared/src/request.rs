@@ -141,6 +141,8 @@ pub struct GenerateRequest {
     pub model: Option<String>,
     /// File format.
     pub format: Format,
+    /// Of a JPEG, 1 to 100.
+    pub jpeg_quality: Option<u32>,
     /// Who may fetch the pictures.
     pub visibility: Visibility,
     /// Previews of each image in the job's events.
@@ -202,6 +204,9 @@ impl GenerateRequest {
             scheduler: fields.text("scheduler", NAME),
             model: fields.text("model", NAME),
             format: fields.choice("format", Format::ALL, Format::as_str),
+            jpeg_quality: fields
+                .whole("jpeg_quality", LIMITS.jpeg_quality)
+                .map(|quality| quality as u32),
             visibility: fields.choice("visibility", &[Visibility::Public], Visibility::as_str),
             previews: fields
                 .whole("previews", LIMITS.previews)
@@ -216,6 +221,9 @@ impl GenerateRequest {
             strength: fields.number("strength", LIMITS.strength),
         };
         request.check_inputs(fields);
+        if request.jpeg_quality.is_some() && request.format != Format::Jpeg {
+            fields.error("jpeg_quality", "needs the format jpeg");
+        }
         if request
             .task_id
             .as_deref()
@@ -404,6 +412,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_jpeg_has_a_quality() {
+        let jpeg = br#"{"prompt":"p","format":"jpeg","jpeg_quality":80}"#;
+        let request = GenerateRequest::from_json(jpeg).expect("valid");
+        assert_eq!(request.jpeg_quality, Some(80));
+        for body in [
+            r#"{"prompt":"p","jpeg_quality":80}"#,
+            r#"{"prompt":"p","format":"jpeg","jpeg_quality":0}"#,
+        ] {
+            assert_eq!(errors(body), ["jpeg_quality"]);
+        }
+    }
+
+    #[test]
     fn a_body_that_is_no_object_is_malformed() {
         for body in [&b"{"[..], b"[]", b"null", b"\xff", b""] {
             let problem = GenerateRequest::from_json(body).expect_err("refused");
@@ -411,7 +432,7 @@ mod tests {
         }
     }
 
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 19] = [
         "prompt",
         "negative_prompt",
         "task_id",
@@ -425,6 +446,7 @@ mod tests {
         "model",
         "format",
         "visibility",
+        "jpeg_quality",
         "previews",
         "init_image",
         "mask",

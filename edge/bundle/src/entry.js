@@ -30,8 +30,9 @@ function reviveAfterTrap() {
 // A trap inside an awaited future surfaces here and not in the call that started it.
 addEventListener("error", (event) => noteTrap(event.error));
 
-// The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
-function brokenAnswer(id) {
+// The one answer that cannot come from Rust. Like all others it tells nothing of the inside, and
+// under /v1 it has OpenAI's shape.
+function brokenAnswer(id, path) {
   const problem = {
     type: "about:blank",
     title: "Something went wrong on our side",
@@ -40,10 +41,12 @@ function brokenAnswer(id) {
     detail: "the edge failed; the request may be tried again",
     request_id: id,
   };
-  return new Response(JSON.stringify(problem), {
+  const error = { message: problem.detail, type: "server_error", param: null, code: problem.code };
+  const isOpenAi = path.startsWith("/v1/");
+  return new Response(JSON.stringify(isOpenAi ? { error } : problem), {
     status: 500,
     headers: {
-      "content-type": "application/problem+json",
+      "content-type": isOpenAi ? "application/json" : "application/problem+json",
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
       "x-request-id": id,
@@ -62,7 +65,7 @@ export default {
       noteTrap(error);
       const id = crypto.randomUUID();
       console.error(`${id}: the edge threw:`, error);
-      return brokenAnswer(id);
+      return brokenAnswer(id, new URL(request.url).pathname);
     } finally {
       waiting.delete(giveUp);
     }

@@ -25,6 +25,7 @@ fn job() -> NewJob {
             revision: "r".into(),
             engine: "e".into(),
             format: Format::Png,
+            jpeg_quality: None,
             init_image: None,
             mask: None,
             mask_channel: MaskChannel::default(),

@@ -164,6 +164,7 @@ impl Engine for SdxlEngine {
             revision: self.model.revision.clone(),
             engine: self.model.engine.clone(),
             format: Format::Png,
+            jpeg_quality: None,
             init_image: None,
             mask: None,
             mask_channel: MaskChannel::default(),

@@ -128,6 +128,12 @@ fn decode(url: &str) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("is no base64: {error}"))
 }
 
+/// Bytes in base64.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
 /// A picture's file as a `data:` URL.
 #[must_use]
 pub fn data_url(media_type: &str, bytes: &[u8]) -> String {
