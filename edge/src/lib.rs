@@ -1,13 +1,13 @@
 //! The edge: a Cloudflare Worker between the world and the origin.
 //!
-//! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one
-//! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
-//! [`tokens`]), and is answered: generate calls are checked by what the origin offers
-//! ([`models`]) and given a seed ([`generate`]), other API calls are passed on as they are
-//! ([`passing`]), OpenAI's clients find their own API ([`openai`]), keys are managed here ([`keys`]), pictures come from the cache or the origin
-//! ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes to the
-//! origin goes through [`origin`], signed, and on through [`sending`], within a limit of time;
-//! all that comes back to the caller goes through [`respond`].
+//! A request becomes a [`call::Call`] (its parts, and an id), finds its handler in the one table of
+//! [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of [`tokens`]),
+//! and is answered: generate calls are checked by what the origin offers ([`models`]) and given a
+//! seed ([`generate`]), other API calls are passed on as they are ([`passing`]), OpenAI's clients
+//! find their own API ([`openai`]), keys are managed here ([`keys`]), pictures come from the cache
+//! or the origin ([`pictures`]), health ([`health`]) needs neither key nor signature. All that goes
+//! to the origin goes through [`origin`], signed, and on through [`sending`], within a limit of
+//! time; all that comes back to the caller goes through [`respond`].
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 

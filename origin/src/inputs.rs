@@ -39,9 +39,9 @@ pub async fn start(
     // Never closed, so that there is always a permit to come.
     let permit = DECODING.acquire().await.ok();
     let start = spawn_blocking(move || {
-        let image = picture(&image, width, height).map_err(broken("init_image"))?;
+        let image = picture(&image, width, height).map_err(wrong("init_image"))?;
         let mask = mask.map(|mask| values(&mask, channel, width, height));
-        let mask = mask.transpose().map_err(broken("mask"))?;
+        let mask = mask.transpose().map_err(wrong("mask"))?;
         Ok(Some(Start { image, mask }))
     });
     let start = start.await;
@@ -49,15 +49,15 @@ pub async fn start(
     start
 }
 
-fn broken(field: &str) -> impl Fn(image::ImageError) -> FieldError {
-    move |error| FieldError {
+fn wrong(field: &str) -> impl Fn(String) -> FieldError {
+    move |message| FieldError {
         field: field.to_owned(),
-        message: format!("cannot be decoded: {error}"),
+        message,
     }
 }
 
 /// Colours as they are, whatever a transparency says of them; diffusers takes them so too.
-fn picture(file: &File, width: u32, height: u32) -> Result<Picture, image::ImageError> {
+fn picture(file: &File, width: u32, height: u32) -> Result<Picture, String> {
     let image = decoded(file)?.into_rgb8();
     let rgb = if image.dimensions() == (width, height) {
         image.into_raw()
@@ -68,13 +68,11 @@ fn picture(file: &File, width: u32, height: u32) -> Result<Picture, image::Image
 }
 
 /// A byte a pixel; what is 128 and above is made anew.
-fn values(
-    file: &File,
-    channel: MaskChannel,
-    width: u32,
-    height: u32,
-) -> Result<Vec<u8>, image::ImageError> {
+fn values(file: &File, channel: MaskChannel, width: u32, height: u32) -> Result<Vec<u8>, String> {
     let image = decoded(file)?;
+    if channel == MaskChannel::Alpha && !image.color().has_alpha() {
+        return Err("has no transparency, so that nothing would be made anew".to_owned());
+    }
     let mut mask = match channel {
         MaskChannel::Luminance => image.into_luma8(),
         MaskChannel::Alpha => {
@@ -91,7 +89,7 @@ fn values(
     Ok(mask.into_raw())
 }
 
-fn decoded(file: &File) -> Result<DynamicImage, image::ImageError> {
+fn decoded(file: &File) -> Result<DynamicImage, String> {
     let Header {
         kind, orientation, ..
     } = file.header();
@@ -100,7 +98,9 @@ fn decoded(file: &File) -> Result<DynamicImage, image::ImageError> {
         Kind::Jpeg => ImageFormat::Jpeg,
         Kind::Webp => ImageFormat::WebP,
     };
-    let mut image = ImageReader::with_format(Cursor::new(file.bytes()), format).decode()?;
+    let mut image = ImageReader::with_format(Cursor::new(file.bytes()), format)
+        .decode()
+        .map_err(|error| format!("cannot be decoded: {error}"))?;
     if let Some(orientation) = Orientation::from_exif(orientation) {
         image.apply_orientation(orientation);
     }

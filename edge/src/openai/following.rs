@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
-use darkroom_shared::input::base64;
+use darkroom_shared::input::push_base64;
 use darkroom_shared::job::{Generated, Image, Job, JobError, Status};
 use darkroom_shared::openai::sse::{Message, Parser};
 use darkroom_shared::problem::{Code, Problem};
@@ -100,8 +100,8 @@ impl Following {
         }
     }
 
-    /// A picture's file, in base64.
-    pub async fn picture(&self, image: &Image) -> Result<String, Failure> {
+    /// Appends a picture's file in base64 to a text.
+    pub async fn push_picture(&self, image: &Image, text: &mut String) -> Result<(), Failure> {
         let path = format!("/{}", image.key);
         let answer = origin::ask(&self.origin, self.ask(&path)).await?;
         if answer.status != 200 || u64::from(answer.bytes.length()) != image.bytes {
@@ -109,7 +109,8 @@ impl Following {
             console_error!("{id}: not the picture that was made: {status}");
             return Err(unreachable_origin());
         }
-        Ok(base64(&answer.bytes.to_vec()))
+        push_base64(&answer.bytes.to_vec(), text);
+        Ok(())
     }
 
     /// Takes in what comes next, on a new line where there is none.

@@ -60,16 +60,14 @@ impl Document {
     }
 
     async fn next(&mut self) -> Result<Option<String>, Failure> {
-        let Some(image) = self.images.pop_front() else {
-            let end = self.end.take();
-            return Ok(end.map(|end| format!("{}{end}", self.begin)));
-        };
-        let base64 = self.following.picture(&image).await?;
         let mut text = std::mem::take(&mut self.begin);
+        let Some(image) = self.images.pop_front() else {
+            return Ok(self.end.take().map(|end| text + end));
+        };
         // Base64 has nothing that JSON would have to escape.
-        for part in [r#"{"b64_json":""#, &base64, r#""}"#] {
-            text.push_str(part);
-        }
+        text.push_str(r#"{"b64_json":""#);
+        self.following.push_picture(&image, &mut text).await?;
+        text.push_str(r#""}"#);
         if !self.images.is_empty() {
             text.push(',');
         }
@@ -122,7 +120,8 @@ impl Telling {
                 let Some(image) = images.pop_front() else {
                     return Ok(None);
                 };
-                let base64 = self.following.picture(&image).await?;
+                let mut base64 = String::new();
+                self.following.push_picture(&image, &mut base64).await?;
                 let recipe = &self.following.job.recipe;
                 return Ok(Some(self.look.completed(recipe, base64, seconds())));
             }

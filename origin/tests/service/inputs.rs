@@ -125,6 +125,11 @@ async fn what_cannot_be_decoded_is_named_and_no_job() {
         let error = refused_field(&origin, Call::generate(&body)).await;
         assert_eq!(error["field"], field);
     }
+    let opaque = json!({
+        "prompt": "p", "init_image": url(&whole), "mask": url(&whole), "mask_channel": "alpha",
+    });
+    let error = refused_field(&origin, Call::generate(&opaque)).await;
+    assert_eq!(error["field"], "mask");
     let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
     assert_eq!(jobs["items"], json!([]));
     origin.stop().await;

@@ -128,17 +128,16 @@ fn decode(url: &str) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("is no base64: {error}"))
 }
 
-/// Bytes in base64.
-#[must_use]
-pub fn base64(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
+/// Appends bytes in base64 to a text.
+pub fn push_base64(bytes: &[u8], text: &mut String) {
+    BASE64.encode_string(bytes, text);
 }
 
 /// A picture's file as a `data:` URL.
 #[must_use]
 pub fn data_url(media_type: &str, bytes: &[u8]) -> String {
     let mut url = format!("data:{media_type};base64,");
-    BASE64.encode_string(bytes, &mut url);
+    push_base64(bytes, &mut url);
     url
 }
 
