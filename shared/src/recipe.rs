@@ -71,6 +71,9 @@ impl Recipe {
     /// Fills a checked request in with the defaults of the model that it is for. `seed` is used
     /// where the request has none. Edge and origin both ask this: so they refuse the same.
     ///
+    /// Where the request [names images](GenerateRequest::names_images), marks stand in for their
+    /// digests: the recipe is then good for checking, and its hash names nothing.
+    ///
     /// # Errors
     /// [`Code::Invalid`], with every field that the model does not offer; [`Code::Unavailable`]
     /// where there is no model.
