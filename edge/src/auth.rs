@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::{allowance, keys, settings, tokens};
 
 /// On whose behalf the origin is asked: an account, or nobody in particular.
+#[derive(Clone)]
 pub struct Caller {
     account: Cow<'static, str>,
     scopes: Cow<'static, [Scope]>,

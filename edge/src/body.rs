@@ -1,4 +1,4 @@
-//! Reading a JSON body without trusting its size.
+//! Reading a body without trusting its size.
 
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;

@@ -5,6 +5,7 @@ use std::fmt;
 use darkroom_shared::problem::{Code, Problem};
 
 use crate::allowance::LimitHeaders;
+use crate::log;
 
 /// A handler's result.
 pub type Answer = Result<worker::Response, Failure>;
@@ -31,6 +32,18 @@ impl Failure {
             Self::Problem(problem) => Some(problem),
             Self::Limited(limited) => Some(&limited.0),
             Self::Runtime(_) => None,
+        }
+    }
+
+    /// The same; of what the caller is not told, the log hears.
+    pub fn into_problem(self, request_id: &str) -> Problem {
+        match self {
+            Self::Problem(problem) => *problem,
+            Self::Limited(limited) => limited.0,
+            Self::Runtime(error) => {
+                log::error(request_id, error);
+                Problem::new(Code::Internal, "the edge failed; this was logged")
+            }
         }
     }
 }

@@ -23,29 +23,53 @@ const HIT: &str = "darkroom-edge; hit";
 const COLLAPSED: &str = "darkroom-edge; fwd=miss; collapsed";
 const MISS: &str = "darkroom-edge; fwd=miss";
 
-/// Answers a generate call. What the origin would refuse is refused here, as far as it has said
-/// what it offers, and what the key may not have is not asked for.
+/// What came of a request.
+pub struct Made {
+    /// What the origin answered, or would have.
+    pub answer: Whole,
+    taken: Taken,
+    role: Role,
+}
+
+/// Answers a generate call.
 pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let body = body::read_json(&mut call, MAX_BODY).await?;
+    let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
+    let made = make(&call, caller, body, prefer).await?;
+    let origin = settings::origin(&call.env)?;
+    let response = respond::relay(&call, &made.answer, &origin).await?;
+    made.write(response.headers())?;
+    Ok(response)
+}
+
+/// Has the pictures of a request made, whatever route it came by. What the origin would refuse is
+/// refused here, as far as it has said what it offers, and what the key may not have is not asked
+/// for.
+pub async fn make(
+    call: &Call,
+    caller: &Caller,
+    body: Vec<u8>,
+    prefer: Prefer,
+) -> Result<Made, Failure> {
     let request = GenerateRequest::from_json(&body)?;
     delivery::check_offered(&call.env, request.visibility)?;
     let deadline = call.header(deadline::HEADER);
     let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
-    let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let origin = settings::origin(&call.env)?;
     let seed = seed_for(&request)?;
-    let recipe = match models::offered(&call, &origin).await {
+    let recipe = match models::offered(call, &origin).await {
         Some(models) => Some(Recipe::complete(&request, &models, seed)?),
         None => None,
     };
     let name = match &recipe {
-        Some(recipe) => Some(finished::name(
+        // What lies under an image's id only the origin knows.
+        Some(recipe) if !request.names_images() => Some(finished::name(
             &recipe.hash().map_err(worker::Error::from)?,
             request.n,
             request.visibility,
             caller.as_str(),
         )),
-        None => None,
+        _ => None,
     };
     // A seed that was drawn just now was never asked for before.
     let shared = name.as_deref().filter(|_| request.seed.is_some());
@@ -54,14 +78,21 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         Some(attempt) => attempt.clone(),
         None => random::sortable_id(now())?,
     };
-    let charge = Taken::images(&call, caller, &job, request.n);
-    let (taken, found) = join(charge, found(&call, shared)).await;
+    let charge = Taken::images(call, caller, &job, request.n);
+    let (taken, found) = join(charge, found(call, shared)).await;
     let mut taken = taken?;
-    if let Some(found) = found {
+    if let Some(mut found) = found {
         if let Ok(charge) = taken.charge() {
             call.context.wait_until(charge.end(false));
         }
-        return cached(found, &call, &request, &taken).await;
+        let role = Role::Late;
+        make_own(&mut found, call, &request, role);
+        let answer = Whole::json_text(&found.to_string())?;
+        return Ok(Made {
+            answer,
+            taken,
+            role,
+        });
     }
     let charge = taken.charge()?;
 
@@ -80,7 +111,8 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         trace: call.observed.trace(),
     };
     let begun = now();
-    let flown = match shared {
+    // Previews are not the recipe's: who joins a flight without them would see none.
+    let flown = match shared.filter(|_| request.previews == 0) {
         Some(name) => flights::join(&call.env, name, &order, &origin).await,
         None => Ok(Flown {
             answer: order.hand_in(&origin).await,
@@ -92,19 +124,36 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
         answer: Err(failure),
         role: Role::Led,
     });
-    settle(&call, charge, role, &answer).await;
+    settle(call, charge, role, &answer).await;
     let mut answer = answer?;
     if let (200, Some(name), Some(recipe)) = (answer.status, name, recipe) {
-        keep(&call, name, &recipe, &answer).await?;
+        keep(call, name, &recipe, &answer).await?;
     }
     if role != Role::Led {
         let mut own = answer.json().map_err(worker::Error::from)?;
-        make_own(&mut own, &call, &request, role);
+        make_own(&mut own, call, &request, role);
         answer.bytes = own.to_string().as_bytes().into();
     }
-    let response = respond::relay(&call, &answer, &origin).await?;
-    write_headers(response.headers(), &taken, role)?;
-    Ok(response)
+    Ok(Made {
+        answer,
+        taken,
+        role,
+    })
+}
+
+impl Made {
+    /// Writes into an answer what is left of the key's allowance, and where the pictures are from.
+    pub fn write(&self, headers: &Headers) -> worker::Result<()> {
+        self.taken.write(headers)?;
+        headers.set(
+            "cache-status",
+            match self.role {
+                Role::Led => MISS,
+                Role::Joined => COLLAPSED,
+                Role::Late => HIT,
+            },
+        )
+    }
 }
 
 /// Keeps what was answered for whoever asks for the recipe next: if it is that recipe's, and not
@@ -123,27 +172,6 @@ async fn keep(call: &Call, name: String, recipe: &Recipe, answer: &Whole) -> Res
 
 async fn found(call: &Call, name: Option<&str>) -> Option<Value> {
     finished::find(call, name?).await
-}
-
-/// The answer to a recipe that was made before.
-async fn cached(mut found: Value, call: &Call, request: &GenerateRequest, taken: &Taken) -> Answer {
-    make_own(&mut found, call, request, Role::Late);
-    let body = found.to_string().into_bytes();
-    let response = respond::json_bytes(200, delivery::with_addresses(call, body).await?)?;
-    write_headers(response.headers(), taken, Role::Late)?;
-    Ok(response)
-}
-
-fn write_headers(headers: &Headers, taken: &Taken, role: Role) -> worker::Result<()> {
-    taken.write(headers)?;
-    headers.set(
-        "cache-status",
-        match role {
-            Role::Led => MISS,
-            Role::Joined => COLLAPSED,
-            Role::Late => HIT,
-        },
-    )
 }
 
 /// Tells the ledger what became of a job's images, as far as the answer says.

@@ -4,7 +4,7 @@
 //! table of [`routes`], proves who asks ([`auth`], by a key that [`keys`] knows or by one of
 //! [`tokens`]), is charged for it ([`allowance`]), and is answered: generate calls are checked by
 //! what the origin offers ([`models`]) and given a seed ([`generate`]), other API calls are passed
-//! on as they are ([`passing`]), keys are managed here ([`keys`]), pictures come from the cache or
+//! on as they are ([`passing`]), OpenAI's clients find their own API ([`openai`]), keys are managed here ([`keys`]), pictures come from the cache or
 //! the origin ([`pictures`]), private ones to who has a signed URL ([`delivery`]), health
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
 //! [`origin`], signed, to whichever is well ([`attempts`]), and on through [`sending`], within a
@@ -47,6 +47,7 @@ mod log;
 mod models;
 mod objects;
 mod observed;
+mod openai;
 mod order;
 mod origin;
 mod passing;
@@ -64,10 +65,10 @@ use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, e
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let call = call::Call::new(request, env, context);
-    let request_id = call.request_id.clone();
+    let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let envelope = envelope::Envelope::of(&call);
     let answer = routes::dispatch(call).await;
-    envelope.close(respond::finish(answer, &request_id)?)
+    envelope.close(respond::finish(answer, &path, &request_id)?)
 }
 
 /// As often as `wrangler.toml` says.

@@ -6,36 +6,36 @@ use worker::{Headers, Response, ResponseBuilder};
 use crate::call::{Call, REQUEST_ID_HEADER};
 use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
-use crate::log;
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
+use crate::{log, openai};
 
 /// Headers of the origin's answers that are meant for the caller.
 const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied"];
 const NO_CONTENT: u16 = 204;
 
-/// Turns whatever a handler ended in into the answer.
-pub fn response(answer: Answer, request_id: &str) -> worker::Result<Response> {
-    match answer {
-        Ok(response) => Ok(response),
-        Err(Failure::Problem(problem)) => self::problem(*problem, request_id),
+/// Turns whatever a handler ended in into the answer at this path.
+pub fn response(answer: Answer, path: &str, request_id: &str) -> worker::Result<Response> {
+    let response = match answer {
+        Ok(response) => response,
         Err(Failure::Limited(limited)) => {
             let (problem, left) = *limited;
             let response = self::problem(problem, request_id)?;
             left.write(response.headers())?;
-            Ok(response)
+            response
         }
-        Err(Failure::Runtime(error)) => {
-            log::error(request_id, error);
-            let problem = Problem::new(Code::Internal, "the edge failed; this was logged");
-            self::problem(problem, request_id)
-        }
+        Err(failure) => self::problem(failure.into_problem(request_id), request_id)?,
+    };
+    if path.starts_with(openai::PREFIX) {
+        openai::translated(response)
+    } else {
+        Ok(response)
     }
 }
 
 /// The answer as it is sent: it names the request.
-pub fn finish(answer: Answer, request_id: &str) -> worker::Result<Response> {
-    let response = response(answer, request_id)?;
+pub fn finish(answer: Answer, path: &str, request_id: &str) -> worker::Result<Response> {
+    let response = response(answer, path, request_id)?;
     response.headers().set(REQUEST_ID_HEADER, request_id)?;
     Ok(response)
 }

@@ -8,7 +8,9 @@ use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::idempotency::{self, Kind};
-use crate::{allowance, auth, cors, delivery, generate, health, images, keys, passing, respond};
+use crate::{
+    allowance, auth, cors, delivery, generate, health, images, keys, openai, passing, respond,
+};
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
 const MAX_QUERY: usize = 4096;
@@ -34,6 +36,7 @@ enum Open {
 #[derive(Clone, Copy)]
 enum Keyed {
     Generate,
+    OpenAi(openai::Route),
     Pass,
     PassJob,
     PassEvents,
@@ -84,6 +87,27 @@ const TABLE: &[Row] = &[
         ],
     ),
     Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
+    Row(
+        "/v1/images/generations",
+        &[(
+            "POST",
+            Action::For(MAKER, Keyed::OpenAi(openai::Route::Generations)),
+        )],
+    ),
+    Row(
+        "/v1/images/edits",
+        &[(
+            "POST",
+            Action::For(MAKER, Keyed::OpenAi(openai::Route::Edits)),
+        )],
+    ),
+    Row(
+        "/v1/models",
+        &[(
+            "GET",
+            Action::For(EITHER, Keyed::OpenAi(openai::Route::Models)),
+        )],
+    ),
     Row(
         "/api/keys",
         &[
@@ -171,11 +195,12 @@ pub async fn dispatch(call: Call) -> Answer {
 
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     // Calls that make images are charged when it is known how many.
-    if !matches!(action, Keyed::Generate) {
+    if !matches!(action, Keyed::Generate | Keyed::OpenAi(_)) {
         allowance::requests(&call, caller).await?;
     }
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
+        Keyed::OpenAi(route) => openai::answer(route, call, caller).await,
         Keyed::Pass => passing::pass(&call, caller).await,
         Keyed::PassJob => passing::pass_job(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,

@@ -31,6 +31,17 @@ pub struct Whole {
 }
 
 impl Whole {
+    /// What a text of JSON would be as an answer.
+    pub fn json_text(text: &str) -> worker::Result<Self> {
+        let headers = Headers::new();
+        headers.set("content-type", "application/json")?;
+        Ok(Self {
+            status: 200,
+            headers,
+            bytes: text.as_bytes().into(),
+        })
+    }
+
     /// Its body as a text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.to_vec()).into_owned()

@@ -16,7 +16,7 @@ const GLUE = `
   export async function fetch(request) {
     const { pathname, search } = new URL(request.url);
     console.log("here is", pathname, search);
-    if (pathname === "/throw") throw new Error("a secret place");
+    if (pathname.endsWith("/throw")) throw new Error("a secret place");
     if (pathname === "/trap") broken = true;
     // As the executor of Rust's futures does: it polls them in microtasks.
     if (pathname === "/trap-later") setTimeout(() => queueMicrotask(trap), 1);
@@ -54,6 +54,8 @@ test("a trapped instance is answered for and replaced", LIMIT, async () => {
   assert.equal(JSON.parse(body).request_id, id);
   assert.ok(id);
   assert.ok(!body.includes("secret"));
+  const { error } = JSON.parse((await get("/v1/throw"))[1]);
+  assert.deepEqual([error.code, error.type, error.param], ["internal_error", "server_error", null]);
   assert.equal(await instance(), "0", "an ordinary exception breaks no instance");
 
   assert.equal((await get("/trap"))[0], 500);

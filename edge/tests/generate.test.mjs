@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import http from "node:http";
 import test, { beforeEach } from "node:test";
-import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
 const MAX_BODY = 20 * 1024 * 1024;
@@ -117,6 +116,19 @@ test("wrong values are answered at the edge, each field by name", LIMIT, async (
   assert.equal(edge.origin.requests.length, 0);
 });
 
+test("a picture that is sent along is looked at before it goes on", LIMIT, async () => {
+  const begun = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
+  const body = JSON.stringify({ prompt: "p", seed: 1, init_image: begun, strength: 0.5 });
+  assert.equal((await edge.generate(body)).status, 200);
+  assert.equal(edge.origin.takeOne().body, body);
+
+  const svg = "data:image/svg+xml;base64,PHN2Zy8+";
+  const response = await edge.generate({ prompt: "p", init_image: svg, mask: "https://a.b/c" });
+  const { errors } = await problem(response, 422, "invalid_request");
+  assert.deepEqual(errors.map(({ field }) => field), ["init_image", "mask"]);
+  assert.equal(edge.origin.requests.length, 0);
+});
+
 test("what is no JSON object is malformed", LIMIT, async () => {
   const deep = `{"prompt":${"[".repeat(100_000)}`;
   const notUtf8 = Buffer.from('{"prompt":"\xff"}', "latin1");
@@ -139,6 +151,8 @@ test("other media types are refused", LIMIT, async () => {
 
 test("too large a body is refused, announced or not", LIMIT, async () => {
   const chunk = Buffer.alloc(1024 * 1024, " ");
+  const upload = (headers, chunks) =>
+    edge.upload("/api/media/generate-image", { "content-type": "application/json", ...headers }, chunks);
   const announced = await upload({ "content-length": MAX_BODY + 1 }, []);
   assert.equal(announced.status, 413);
   const chunked = await upload({ "transfer-encoding": "chunked" }, Array(21).fill(chunk));
@@ -149,26 +163,3 @@ test("too large a body is refused, announced or not", LIMIT, async () => {
   const largest = `{"prompt":"p"}`.padEnd(MAX_BODY, " ");
   assert.equal((await edge.generate(largest)).status, 200);
 });
-
-/** Sends a body that may never end, and reads the answer that comes before its end. */
-function upload(headers, chunks) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(`${edge.url}/api/media/generate-image`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json", ...headers },
-    });
-    let answered = false;
-    request.on("error", (error) => answered || reject(error));
-    request.on("response", (response) => {
-      answered = true;
-      let text = "";
-      response.setEncoding("utf8").on("data", (data) => (text += data));
-      response.on("end", () => {
-        request.destroy();
-        resolve({ status: response.statusCode, body: JSON.parse(text) });
-      });
-    });
-    request.flushHeaders();
-    for (const chunk of chunks) request.write(chunk);
-  });
-}

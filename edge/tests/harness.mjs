@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -118,6 +119,29 @@ class Edge {
     return response.json();
   }
 
+  /** Sends a body that may never end, and reads the answer that comes before its end. */
+  upload(path, headers, chunks) {
+    return new Promise((resolve, reject) => {
+      const request = http.request(`${this.url}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${API_KEY}`, ...headers },
+      });
+      let answered = false;
+      request.on("error", (error) => answered || reject(error));
+      request.on("response", (response) => {
+        answered = true;
+        let text = "";
+        response.setEncoding("utf8").on("data", (data) => (text += data));
+        response.on("end", () => {
+          request.destroy();
+          resolve({ status: response.statusCode, body: JSON.parse(text) });
+        });
+      });
+      request.flushHeaders();
+      for (const chunk of chunks) request.write(chunk);
+    });
+  }
+
   generate(body, { headers = {}, ...init } = {}) {
     return this.fetch("/api/media/generate-image", {
       method: "POST",
@@ -187,6 +211,18 @@ export function startWorkerd(worker, others = [], stores = {}) {
     ...stores,
   });
   return { miniflare, log };
+}
+
+/** The same of an answer under /v1, whose errors have OpenAI's form. */
+export async function openAiError(response, status, code) {
+  assert.equal(response.status, status);
+  assert.equal(response.headers.get("content-type"), "application/json");
+  const { error } = await response.json();
+  assert.deepEqual(Object.keys(error).sort(), ["code", "message", "param", "type"]);
+  assert.equal(error.code, code);
+  assert.ok(error.message && error.type);
+  assert.doesNotMatch(JSON.stringify(error), /127\.0\.0\.1|localhost|\.rs:|stack/i);
+  return error;
 }
 
 /** Reads an answer that must be a problem document, and checks its form. */

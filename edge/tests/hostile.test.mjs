@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { API_KEY, problem, useEdge } from "./harness.mjs";
-import { json, refuse } from "./origin.mjs";
+import { API_KEY, openAiError, problem, useEdge } from "./harness.mjs";
+import { MODEL, json, refuse } from "./origin.mjs";
 import { ECDSA, secret } from "./signing.mjs";
 
 const LIMIT = { timeout: 60_000 };
@@ -119,7 +119,7 @@ const edge = useEdge({ bindings });
 const alone = useEdge({ bindings, originIsDown: true });
 
 /** Not hostile to ask for: these answer well, whatever comes with it. */
-const MAY_BE_WELL = ["POST /api/signed-cookies", "OPTIONS /generated/{file}", "OPTIONS /private/generated/{file}", "GET /healthz", "HEAD /healthz", "GET /readyz", "HEAD /readyz", "GET /api/keys"];
+const MAY_BE_WELL = ["POST /api/signed-cookies", "OPTIONS /generated/{file}", "OPTIONS /private/generated/{file}", "GET /healthz", "HEAD /healthz", "GET /readyz", "HEAD /readyz", "GET /api/keys", "GET /v1/models"];
 
 /** An answer to hostile input: a problem of the caller's, in the usual form. */
 async function refused({ status, headers, text }, method, pattern, what) {
@@ -128,7 +128,15 @@ async function refused({ status, headers, text }, method, pattern, what) {
   if (status < 400) return assert.ok(MAY_BE_WELL.includes(`${method} ${pattern}`), `${status} for ${what}`);
   assert.ok(status < 500, `${status} for ${what}: ${text}`);
   // There is nothing more in the answer to a HEAD.
-  if (text) await problem(new Response(text, { status, headers }), status, JSON.parse(text).code);
+  if (text) await inForm(pattern, new Response(text, { status, headers }), text);
+}
+
+/** An error has the usual form, or that of OpenAI under /v1: where a trick has not led away from it. */
+function inForm(pattern, response, text) {
+  const { status } = response;
+  const said = JSON.parse(text);
+  const isOpenAi = pattern.startsWith("/v1/") && "error" in said;
+  return isOpenAi ? openAiError(response, status, said.error.code) : problem(response, status, said.code);
 }
 
 /** Asks with a client, which may find that the edge hangs up on a body it has no use for. */
@@ -173,6 +181,7 @@ const head = (method, target, lines = []) =>
 
 describe("hostile input", () => {
   before(() => {
+    edge.origin.models = [MODEL];
     edge.origin.answer = (request, response) => {
       if (request.url === "/readyz") json(response, 200, {});
       else refuse(request, response, 404, "not_found");
@@ -254,7 +263,10 @@ describe("hostile input", () => {
         continue;
       }
       assert.ok(Number(response.headers.get("retry-after")) > 0);
-      if (method !== "HEAD") await problem(response, status, status === 503 ? "unavailable" : "origin_unreachable");
+      if (method === "HEAD") continue;
+      const text = await response.clone().text();
+      assert.match(text, status === 503 ? /"unavailable"/ : /"origin_unreachable"/);
+      await inForm(pattern, response, text);
     }
   });
 });

@@ -1,11 +1,13 @@
 //! Pictures as files. Equal pictures of equal recipes are equal files, on every machine:
 //! nothing about the time, the job or the caller goes in.
 
+use darkroom_shared::input::data_url;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Format;
-use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::webp::WebPEncoder;
+use image::imageops::{FilterType, resize};
+use image::{ExtendedColorType, RgbImage};
 
 use crate::engine::Picture;
 
@@ -13,6 +15,8 @@ use crate::engine::Picture;
 pub const FORMATS: &[Format] = &[Format::Png, Format::Webp, Format::Jpeg];
 /// Where the eye sees no loss and the file is a tenth of a PNG.
 const JPEG_QUALITY: u8 = 92;
+/// The longest side of a preview.
+const PREVIEW_SIDE: u32 = 256;
 /// Keyword of the PNG text chunk that holds the recipe.
 const RECIPE_KEYWORD: &str = "recipe";
 
@@ -48,6 +52,36 @@ pub enum EncodeError {
 /// # Errors
 /// [`EncodeError`].
 pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError> {
+    let quality = recipe.jpeg_quality.map_or(JPEG_QUALITY, |q| q as u8);
+    write(picture, recipe.format, quality, Some(recipe))
+}
+
+/// A preview as a `data:` URL of the format that the picture itself will have; small enough to be
+/// one of many events.
+///
+/// # Errors
+/// [`EncodeError`].
+pub fn preview(picture: &Picture, format: Format) -> Result<String, EncodeError> {
+    let long = picture.width.max(picture.height);
+    let small = match RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone()) {
+        Some(image) if long > PREVIEW_SIDE => {
+            let side = |side: u32| (side * PREVIEW_SIDE / long).max(1);
+            let (width, height) = (side(picture.width), side(picture.height));
+            let rgb = resize(&image, width, height, FilterType::Triangle).into_raw();
+            &Picture { width, height, rgb }
+        }
+        _ => picture,
+    };
+    let file = write(small, format, JPEG_QUALITY, None)?;
+    Ok(data_url(format.content_type(), &file))
+}
+
+fn write(
+    picture: &Picture,
+    format: Format,
+    jpeg_quality: u8,
+    recipe: Option<&Recipe>,
+) -> Result<Vec<u8>, EncodeError> {
     let Picture { width, height, rgb } = picture;
     if rgb.len() as u64 != 3 * u64::from(*width) * u64::from(*height) {
         return Err(EncodeError::Size {
@@ -57,9 +91,9 @@ pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError
         });
     }
     let mut file = Vec::new();
-    match recipe.format {
+    match format {
         Format::Png => png(picture, recipe, &mut file)?,
-        Format::Jpeg => JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).encode(
+        Format::Jpeg => JpegEncoder::new_with_quality(&mut file, jpeg_quality).encode(
             rgb,
             *width,
             *height,
@@ -76,14 +110,16 @@ pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError
     Ok(file)
 }
 
-fn png(picture: &Picture, recipe: &Recipe, file: &mut Vec<u8>) -> Result<(), EncodeError> {
+fn png(picture: &Picture, recipe: Option<&Recipe>, file: &mut Vec<u8>) -> Result<(), EncodeError> {
     let mut encoder = png::Encoder::new(file, picture.width, picture.height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
-    // International text: a prompt may be in any script.
-    let json = serde_json_canonicalizer::to_string(recipe)?;
-    encoder.add_itxt_chunk(RECIPE_KEYWORD.to_owned(), json)?;
+    if let Some(recipe) = recipe {
+        // International text: a prompt may be in any script.
+        let json = serde_json_canonicalizer::to_string(recipe)?;
+        encoder.add_itxt_chunk(RECIPE_KEYWORD.to_owned(), json)?;
+    }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&picture.rgb)?;
     writer.finish()?;
@@ -92,6 +128,8 @@ fn png(picture: &Picture, recipe: &Recipe, file: &mut Vec<u8>) -> Result<(), Enc
 
 #[cfg(test)]
 mod tests {
+    use darkroom_shared::request::MaskChannel;
+
     use super::*;
 
     fn picture() -> Picture {
@@ -116,6 +154,11 @@ mod tests {
             revision: "r".into(),
             engine: "e".into(),
             format,
+            jpeg_quality: None,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
         }
     }
 
@@ -140,6 +183,19 @@ mod tests {
         assert_eq!(text.keyword, RECIPE_KEYWORD);
         let read: Recipe = serde_json::from_str(&text.get_text().expect("text")).expect("recipe");
         assert_eq!(read, recipe(Format::Png));
+    }
+
+    #[test]
+    fn a_jpeg_is_as_good_as_is_asked_for() {
+        let size = |jpeg_quality| {
+            let recipe = Recipe {
+                jpeg_quality,
+                ..recipe(Format::Jpeg)
+            };
+            encode(&picture(), &recipe).expect("encoded").len()
+        };
+        assert!(size(Some(1)) < size(Some(80)) && size(Some(80)) < size(Some(100)));
+        assert_eq!(size(None), size(Some(92)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Darkroom's origin: makes pictures, keeps them, and records every job.
 //!
-//! A signed request comes in through [`http`] and becomes a job in the [`database`]. One
-//! thread of [`jobs`] claims jobs in order and runs each on the [`engine`]; what comes out is
-//! [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while the engine
-//! goes on. [`service`] puts these together, from what [`config`] says.
+//! A signed request comes in through [`http`], with its [`inputs`] decoded, and becomes a job in
+//! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
+//! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
+//! the engine goes on. [`service`] puts these together, from what [`config`] says.
 
 pub mod addresses;
 mod atomic_file;
@@ -14,6 +14,7 @@ pub mod database;
 pub mod encode;
 pub mod engine;
 pub mod http;
+pub mod inputs;
 pub mod jobs;
 pub mod service;
 pub mod spool;

@@ -103,6 +103,7 @@ impl Service {
             database: database.clone(),
             changes: changes.clone(),
             running: running.clone(),
+            progress: Progress::start(database.clone(), changes.clone(), running.clone()),
             phases: phases.subscribe(),
         };
         let delivery = Arc::new(Delivery::new(endings.clone(), Arc::clone(&storage), spool));
@@ -116,7 +117,7 @@ impl Service {
                 database: database.clone(),
                 addresses: options.addresses,
                 queue_limit: options.queue_limit,
-                changes: changes.clone(),
+                changes,
                 running,
                 pace: Arc::clone(&pace),
                 wake: Arc::clone(&wake),
@@ -124,7 +125,6 @@ impl Service {
             }),
         };
         let worker = Worker {
-            progress: Progress::start(database.clone(), changes, endings.running.clone()),
             endings,
             delivery: Arc::clone(&delivery),
             pace,

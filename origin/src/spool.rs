@@ -10,6 +10,7 @@ use bytes::Bytes;
 use darkroom_shared::timestamp::UnixMillis;
 
 use crate::atomic_file::write_atomically;
+use crate::clock;
 
 /// The folder of waiting pictures. Clones name the same folder.
 #[derive(Clone, Debug)]
@@ -83,8 +84,7 @@ impl Spool {
         let modified = fs::metadata(&path)
             .and_then(|metadata| metadata.modified())
             .map_err(at(&path))?;
-        let made_at =
-            jiff::Timestamp::try_from(modified).map_or(0, jiff::Timestamp::as_millisecond);
+        let made_at = clock::unix_millis(modified);
         Ok(Waiting {
             bytes: bytes.into(),
             made_at,

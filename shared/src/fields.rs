@@ -17,7 +17,8 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    fn new(map: Map<String, Value>) -> Self {
+    /// The fields of an object.
+    pub(crate) fn new(map: Map<String, Value>) -> Self {
         Self {
             map,
             errors: Vec::new(),
@@ -76,8 +77,21 @@ impl Fields {
     }
 
     /// Takes a field out; an explicit null is as good as leaving it out.
-    fn take(&mut self, field: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
         self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    /// A text that `read` makes something of, or says what is wrong with it.
+    pub(crate) fn read<T>(
+        &mut self,
+        field: &str,
+        read: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.take(field)?;
+        let text = value.as_str().ok_or_else(|| "must be a string".to_owned());
+        text.and_then(read)
+            .map_err(|message| self.error(field, message))
+            .ok()
     }
 
     pub(crate) fn text(&mut self, field: &str, characters: Range<u64>) -> Option<String> {
@@ -152,6 +166,19 @@ impl Fields {
                     format!("must be a number from {min} to {max}, not {found}"),
                 );
                 None
+            }
+        }
+    }
+
+    /// A truth value; false where there is none.
+    pub(crate) fn flag(&mut self, field: &str) -> bool {
+        match self.take(field) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(value) => {
+                let found = brief(&value);
+                self.error(field, format!("must be true or false, not {found}"));
+                false
             }
         }
     }

@@ -3,15 +3,17 @@
 //! Nothing here does I/O: time, randomness and ids come in as arguments, so that
 //! everything runs the same natively and in WebAssembly, and tests need no luck.
 //!
-//! A request ([`request`]) is checked against its limits ([`limits`]), then completed with a
-//! model's defaults ([`model`]) into a recipe ([`recipe`]); a job ([`job`]) makes one picture for
-//! each image of it, stored under a key ([`key`]). Callers prove who they are with an API key
-//! ([`api_key`], kept as [`keys`] says) or a token ([`jwt`]), which allows what its scopes
-//! ([`scope`]) say and as much as its allowance ([`allowance`]); they may say how long they wait
-//! ([`prefer`]) and when they need their pictures ([`deadline`]). The edge proves to the origin
-//! who is calling with a signature ([`signature`]), in the course of a trace ([`trace`]), asking
-//! whichever origin is well ([`origins`]). Private pictures are fetched with signed URLs
-//! ([`signed_url`]). Pages of other sites may call where that is allowed ([`cors`]). What goes wrong is a problem document ([`problem`]).
+//! A request ([`request`]), with the pictures that it brings along ([`input`]), is checked against
+//! its limits ([`limits`]), then completed with a model's defaults ([`model`]) into a recipe
+//! ([`recipe`]); a job ([`job`]) makes one picture for each image of it, stored under a key
+//! ([`key`]). Callers prove who they are with an API key ([`api_key`], kept as [`keys`] says) or a
+//! token ([`jwt`]), which allows what its scopes ([`scope`]) say and as much as its allowance
+//! ([`allowance`]); they may say how long they wait ([`prefer`]) and when they need their pictures
+//! ([`deadline`]). The edge proves to the origin who is calling with a signature ([`signature`]), in
+//! the course of a trace ([`trace`]), asking whichever origin is well ([`origins`]). Private pictures
+//! are fetched with signed URLs ([`signed_url`]). Pages of other sites may call where that is allowed
+//! ([`cors`]). What goes wrong is a problem document ([`problem`]). OpenAI's images API is told in
+//! these terms ([`openai`]).
 
 // Nothing here may panic: in the edge that would end the wasm instance, and with it every request
 // that it has.
@@ -36,6 +38,7 @@ pub mod api_key;
 pub mod cors;
 pub mod deadline;
 mod fields;
+pub mod input;
 pub mod job;
 pub mod jwt;
 pub mod kept;
@@ -43,8 +46,10 @@ pub mod key;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod openai;
 pub mod origins;
 pub mod prefer;
+pub mod previews;
 pub mod problem;
 pub mod recipe;
 pub mod request;

@@ -24,8 +24,9 @@ pub struct Side {
     pub multiple_of: u64,
 }
 
-/// The limits of each field that has some.
+/// The limits of each field that has some. What an older neighbour does not tell is as it is here.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Characters.
     pub prompt: Range<u64>,
@@ -45,6 +46,16 @@ pub struct Limits {
     pub seed: Range<u64>,
     /// Images.
     pub n: Range<u64>,
+    /// Quality of a JPEG, in percent.
+    pub jpeg_quality: Range<u64>,
+    /// Previews of each image.
+    pub previews: Range<u64>,
+    /// How much of a picture is made anew: above the least.
+    pub strength: Range<f64>,
+    /// Bytes of a picture that is sent along.
+    pub input_bytes: Range<u64>,
+    /// Pixels of a picture to begin with, and of a mask.
+    pub input_pixels: Range<u64>,
 }
 
 const SIDE: Side = Side {
@@ -76,6 +87,17 @@ pub const LIMITS: Limits = Limits {
         max: MAX_SEED,
     },
     n: Range { min: 1, max: 10 },
+    jpeg_quality: Range { min: 1, max: 100 },
+    previews: Range { min: 0, max: 3 },
+    strength: Range { min: 0.0, max: 1.0 },
+    input_bytes: Range {
+        min: 1,
+        max: 10 * 1024 * 1024,
+    },
+    input_pixels: Range {
+        min: 1,
+        max: 1 << 24,
+    },
 };
 
 impl Default for Limits {

@@ -3,9 +3,16 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::Model;
+use crate::input::Source;
+use crate::limits::LIMITS;
+use crate::model::{Defaults, Model};
 use crate::problem::{Code, FieldError, Problem};
-use crate::request::{Format, GenerateRequest, MAX_SEED};
+use crate::request::{Format, GenerateRequest, MAX_SEED, MaskChannel};
+
+/// How much of a picture is made anew unless told.
+const STRENGTH: f64 = 0.75;
+/// The same of what a mask covers.
+const STRENGTH_UNDER_MASK: f64 = 1.0;
 
 /// All that decides a picture's bytes, and nothing else.
 ///
@@ -38,11 +45,34 @@ pub struct Recipe {
     pub engine: String,
     /// The file format.
     pub format: Format,
+    /// A JPEG's quality where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg_quality: Option<u32>,
+    /// SHA-256 of the file of the picture to begin with, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_image: Option<String>,
+    /// The same of the mask's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+    /// What of the mask counts.
+    #[serde(default, skip_serializing_if = "is_luminance")]
+    pub mask_channel: MaskChannel,
+    /// How much of the picture is made anew; there is one where there is a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_luminance(channel: &MaskChannel) -> bool {
+    *channel == MaskChannel::Luminance
 }
 
 impl Recipe {
     /// Fills a checked request in with the defaults of the model that it is for. `seed` is used
     /// where the request has none. Edge and origin both ask this: so they refuse the same.
+    ///
+    /// Where the request [names images](GenerateRequest::names_images), marks stand in for their
+    /// digests: the recipe is then good for checking, and its hash names nothing.
     ///
     /// # Errors
     /// [`Code::Invalid`], with every field that the model does not offer; [`Code::Unavailable`]
@@ -69,15 +99,24 @@ impl Recipe {
                 message: format!("must be one of: {}", names.join(", ")),
             });
         }
+        let steps = request.steps.unwrap_or(defaults.steps);
+        let strength = strength(request);
+        if steps_taken(steps, strength) == 0 {
+            errors.push(FieldError {
+                field: "strength".into(),
+                message: format!("leaves none of {steps} steps; must be at least 1/{steps}"),
+            });
+        }
         if !errors.is_empty() {
             return Err(Problem::fields(Code::Invalid, errors));
         }
+        let (width, height) = size(request, defaults);
         Ok(Self {
             prompt: request.prompt.clone(),
             negative_prompt: request.negative_prompt.clone(),
-            width: request.width.unwrap_or(defaults.width),
-            height: request.height.unwrap_or(defaults.height),
-            steps: request.steps.unwrap_or(defaults.steps),
+            width,
+            height,
+            steps,
             guidance_scale: request.guidance_scale.unwrap_or(defaults.guidance_scale),
             scheduler: scheduler.clone(),
             seed: request.seed.unwrap_or(seed).min(MAX_SEED),
@@ -85,7 +124,21 @@ impl Recipe {
             revision: model.revision.clone(),
             engine: model.engine.clone(),
             format: request.format,
+            jpeg_quality: request.jpeg_quality,
+            init_image: request.init_image.as_ref().map(Source::mark),
+            mask: request.mask.as_ref().map(Source::mark),
+            mask_channel: match request.mask {
+                Some(_) => request.mask_channel,
+                None => MaskChannel::default(),
+            },
+            strength,
         })
+    }
+
+    /// Steps that are taken of [`Recipe::steps`]: a run that begins with a picture begins late.
+    #[must_use]
+    pub fn steps_taken(&self) -> u32 {
+        steps_taken(self.steps, self.strength)
     }
 
     /// The recipe of a request's image `index`: the same with the seed that far on.
@@ -115,10 +168,58 @@ pub fn hash(recipe: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(hex::encode(Sha256::digest(canonical)))
 }
 
+fn strength(request: &GenerateRequest) -> Option<f64> {
+    request.init_image.as_ref()?;
+    let unless_told = match request.mask {
+        Some(_) => STRENGTH_UNDER_MASK,
+        None => STRENGTH,
+    };
+    Some(request.strength.unwrap_or(unless_told))
+}
+
+/// As diffusers rounds it.
+fn steps_taken(steps: u32, strength: Option<f64>) -> u32 {
+    strength.map_or(steps, |strength| (f64::from(steps) * strength) as u32)
+}
+
+/// The size asked for; what is left open follows from the picture to begin with, or else is the
+/// model's.
+fn size(request: &GenerateRequest, defaults: &Defaults) -> (u32, u32) {
+    let input = request.init_image.as_ref().and_then(Source::file);
+    let Some((input_width, input_height)) = input.map(|file| file.header().size()) else {
+        return (
+            request.width.unwrap_or(defaults.width),
+            request.height.unwrap_or(defaults.height),
+        );
+    };
+    match (request.width, request.height) {
+        (Some(width), Some(height)) => (width, height),
+        (Some(width), None) => (width, side(input_height, width, input_width)),
+        (None, Some(height)) => (side(input_width, height, input_height), height),
+        (None, None) => {
+            let long = input_width.max(input_height);
+            let most = long.min(LIMITS.width.max as u32);
+            (
+                side(input_width, most, long),
+                side(input_height, most, long),
+            )
+        }
+    }
+}
+
+/// `length × numerator / denominator`, brought to what a side may be: it is rounded down.
+fn side(length: u32, numerator: u32, denominator: u32) -> u32 {
+    let limits = LIMITS.width;
+    let exact = u64::from(length) * u64::from(numerator) / u64::from(denominator.max(1));
+    let whole = exact - exact % limits.multiple_of;
+    whole.clamp(limits.min, limits.max) as u32
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::limits::LIMITS;
 
     fn model() -> Model {
         Model {
@@ -224,10 +325,84 @@ mod tests {
                 format: Format::Webp,
                 ..base.clone()
             },
+            Recipe {
+                jpeg_quality: Some(80),
+                ..base.clone()
+            },
+            Recipe {
+                init_image: Some("a".into()),
+                ..base.clone()
+            },
+            Recipe {
+                mask: Some("a".into()),
+                ..base.clone()
+            },
+            Recipe {
+                mask_channel: MaskChannel::Alpha,
+                ..base.clone()
+            },
+            Recipe {
+                strength: Some(0.5),
+                ..base.clone()
+            },
         ];
         for other in others {
             assert_ne!(other.hash().expect("hash"), hash, "{other:?}");
         }
+    }
+
+    /// A request that begins with a PNG of this size; `more` are further fields.
+    fn with_picture(width: u32, height: u32, more: &serde_json::Value) -> GenerateRequest {
+        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        png.extend(width.to_be_bytes());
+        png.extend(height.to_be_bytes());
+        let mut body = more.clone();
+        body["prompt"] = "p".into();
+        body["init_image"] = crate::input::data_url("image/png", &png).into();
+        request(&body.to_string())
+    }
+
+    #[test]
+    fn the_size_follows_from_the_picture_to_begin_with() {
+        for (width, height, more, expected) in [
+            (300, 200, json!({}), (296, 200)),
+            (4000, 2000, json!({}), (2048, 1024)),
+            (20, 4000, json!({}), (64, 2048)),
+            (300, 200, json!({ "width": 512 }), (512, 336)),
+            (300, 200, json!({ "height": 512 }), (768, 512)),
+            (300, 200, json!({ "width": 64, "height": 128 }), (64, 128)),
+        ] {
+            let request = with_picture(width, height, &more);
+            let recipe = complete(&request, 5).expect("ok");
+            assert_eq!((recipe.width, recipe.height), expected, "{more}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_begins_with_a_picture_takes_a_share_of_the_steps() {
+        let taken = |more| complete(&with_picture(64, 64, &more), 5).map(|r| r.steps_taken());
+        assert_eq!(taken(json!({})).expect("ok"), 15);
+        assert_eq!(
+            taken(json!({ "strength": 0.5, "steps": 9 })).expect("ok"),
+            4
+        );
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        assert_eq!(taken(json!({ "mask": id })).expect("ok"), 20);
+        let problem = taken(json!({ "strength": 0.5, "steps": 1 })).expect_err("refused");
+        assert_eq!(problem.errors[0].field, "strength");
+    }
+
+    #[test]
+    fn the_pictures_digests_are_in_the_recipe_and_what_counts_of_a_mask() {
+        let request = with_picture(64, 64, &json!({ "mask_channel": "alpha" }));
+        let recipe = complete(&request, 5).expect("ok");
+        assert_eq!(recipe.init_image.as_ref().map(String::len), Some(64));
+        // Without a mask it says nothing.
+        assert_eq!(recipe.mask_channel, MaskChannel::Luminance);
+        let written = serde_json::to_string(&recipe).expect("JSON");
+        assert!(!written.contains("mask"), "{written}");
+        let read: Recipe = serde_json::from_str(&written).expect("read");
+        assert_eq!(read, recipe);
     }
 
     #[test]

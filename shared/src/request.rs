@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::Fields;
+use crate::input::Source;
 use crate::limits::{LIMITS, Range};
 use crate::problem::Problem;
 
@@ -16,7 +17,7 @@ pub const MAX_SEED: u64 = (1 << 53) - 1;
 const NAME: Range<u64> = Range { min: 1, max: 100 };
 
 /// Fields of the contract that no engine here serves yet: refused by name, never ignored.
-const NOT_OFFERED: [&str; 5] = ["init_image", "mask", "strength", "loras", "webhook_url"];
+const NOT_OFFERED: [&str; 2] = ["loras", "webhook_url"];
 
 /// File format of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,6 +102,28 @@ impl Visibility {
     }
 }
 
+/// What of a mask says which part of the picture is made anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaskChannel {
+    /// What is light.
+    #[default]
+    Luminance,
+    /// What is transparent.
+    Alpha,
+}
+
+impl MaskChannel {
+    /// The name in requests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Luminance => "luminance",
+            Self::Alpha => "alpha",
+        }
+    }
+}
+
 /// What a caller asks for. Only [`GenerateRequest::from_json`] makes one, so it is checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateRequest {
@@ -128,8 +151,20 @@ pub struct GenerateRequest {
     pub model: Option<String>,
     /// File format.
     pub format: Format,
+    /// Of a JPEG, 1 to 100.
+    pub jpeg_quality: Option<u32>,
     /// Who may fetch the pictures.
     pub visibility: Visibility,
+    /// Previews of each image in the job's events.
+    pub previews: u32,
+    /// The picture to begin with.
+    pub init_image: Option<Source>,
+    /// Which part of it is made anew; all of it where there is none.
+    pub mask: Option<Source>,
+    /// How the mask says so.
+    pub mask_channel: MaskChannel,
+    /// How much is made anew: above 0, up to 1.
+    pub strength: Option<f64>,
 }
 
 impl GenerateRequest {
@@ -144,6 +179,15 @@ impl GenerateRequest {
         let request = Self::read(&mut fields);
         fields.finish(&NOT_OFFERED)?;
         Ok(request)
+    }
+
+    /// Whether it names images that only the origin can look up: its recipe, and so the recipe's
+    /// hash, is not known before that.
+    #[must_use]
+    pub fn names_images(&self) -> bool {
+        [&self.init_image, &self.mask]
+            .into_iter()
+            .any(|source| matches!(source, Some(Source::Image(_))))
     }
 
     fn read(fields: &mut Fields) -> Self {
@@ -170,8 +214,26 @@ impl GenerateRequest {
             scheduler: fields.text("scheduler", NAME),
             model: fields.text("model", NAME),
             format: fields.choice("format", Format::ALL, Format::as_str),
+            jpeg_quality: fields
+                .whole("jpeg_quality", LIMITS.jpeg_quality)
+                .map(|quality| quality as u32),
             visibility: fields.choice("visibility", Visibility::ALL, Visibility::as_str),
+            previews: fields
+                .whole("previews", LIMITS.previews)
+                .map_or(0, |previews| previews as u32),
+            init_image: fields.read("init_image", Source::parse),
+            mask: fields.read("mask", Source::parse),
+            mask_channel: fields.choice(
+                "mask_channel",
+                &[MaskChannel::Luminance, MaskChannel::Alpha],
+                MaskChannel::as_str,
+            ),
+            strength: fields.number("strength", LIMITS.strength),
         };
+        request.check_inputs(fields);
+        if request.jpeg_quality.is_some() && request.format != Format::Jpeg {
+            fields.error("jpeg_quality", "needs the format jpeg");
+        }
         if request
             .task_id
             .as_deref()
@@ -186,6 +248,23 @@ impl GenerateRequest {
             fields.error("seed", format!("plus n - 1 must be at most {MAX_SEED}"));
         }
         request
+    }
+
+    fn check_inputs(&self, fields: &mut Fields) {
+        if self.strength == Some(0.0) {
+            fields.error("strength", "must be above 0");
+        }
+        if self.init_image.is_some() || fields.has_error("init_image") {
+            return;
+        }
+        for (field, is_given) in [
+            ("mask", self.mask.is_some()),
+            ("strength", self.strength.is_some()),
+        ] {
+            if is_given {
+                fields.error(field, "needs an init_image");
+            }
+        }
     }
 }
 
@@ -231,7 +310,8 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let json = r#"{"prompt":" ","width":100,"height":63,"steps":0,"guidance_scale":31,
-            "seed":-1,"n":11,"format":"gif","visibility":"x","task_id":"","colour":"red"}"#;
+            "seed":-1,"n":11,"format":"gif","visibility":"x","task_id":"","previews":4,
+            "colour":"red"}"#;
         let expected = [
             "prompt",
             "task_id",
@@ -243,6 +323,7 @@ mod tests {
             "n",
             "format",
             "visibility",
+            "previews",
             "colour",
         ];
         let mut found = errors(json);
@@ -311,7 +392,42 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_refused_not_ignored() {
-        assert_eq!(errors(r#"{"prompt":"p","init_image":"x"}"#), ["init_image"]);
+        assert_eq!(errors(r#"{"prompt":"p","loras":[]}"#), ["loras"]);
+    }
+
+    #[test]
+    fn a_picture_to_begin_with_and_what_belongs_to_it() {
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        let whole = json!({
+            "prompt": "p", "init_image": id, "mask": id, "mask_channel": "alpha", "strength": 1,
+        });
+        let request = GenerateRequest::from_json(whole.to_string().as_bytes()).expect("valid");
+        assert!(request.names_images());
+        assert_eq!(request.strength, Some(1.0));
+        assert_eq!(request.mask_channel, MaskChannel::Alpha);
+
+        let alone = json!({ "prompt": "p", "mask": id, "strength": 0.5 });
+        assert_eq!(errors(&alone.to_string()), ["mask", "strength"]);
+        // Not what follows from it.
+        let wrong = json!({ "prompt": "p", "init_image": 5, "mask": id, "strength": 0.5 });
+        assert_eq!(errors(&wrong.to_string()), ["init_image"]);
+        for strength in [json!(0), json!(-0.0), json!(1.01), json!("1")] {
+            let body = json!({ "prompt": "p", "init_image": id, "strength": strength });
+            assert_eq!(errors(&body.to_string()), ["strength"]);
+        }
+    }
+
+    #[test]
+    fn only_a_jpeg_has_a_quality() {
+        let jpeg = br#"{"prompt":"p","format":"jpeg","jpeg_quality":80}"#;
+        let request = GenerateRequest::from_json(jpeg).expect("valid");
+        assert_eq!(request.jpeg_quality, Some(80));
+        for body in [
+            r#"{"prompt":"p","jpeg_quality":80}"#,
+            r#"{"prompt":"p","format":"jpeg","jpeg_quality":0}"#,
+        ] {
+            assert_eq!(errors(body), ["jpeg_quality"]);
+        }
     }
 
     #[test]
@@ -322,7 +438,7 @@ mod tests {
         }
     }
 
-    const FIELDS: [&str; 13] = [
+    const FIELDS: [&str; 19] = [
         "prompt",
         "negative_prompt",
         "task_id",
@@ -336,6 +452,12 @@ mod tests {
         "model",
         "format",
         "visibility",
+        "jpeg_quality",
+        "previews",
+        "init_image",
+        "mask",
+        "mask_channel",
+        "strength",
     ];
 
     fn any_value() -> impl Strategy<Value = Value> {

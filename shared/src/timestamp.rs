@@ -1,22 +1,22 @@
 //! Moments as the API writes them: RFC 3339 in UTC, to the millisecond.
 
-use jiff::Timestamp;
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type UnixMillis = i64;
 
+/// The first moment of the year 0, and the last one of the year 9999: what RFC 3339 can write.
+const RANGE: (UnixMillis, UnixMillis) = (-62_167_219_200_000, 253_402_300_799_999);
+
 /// Writes a moment as RFC 3339, for example `2026-01-31T12:00:00.000Z`.
 ///
-/// Moments outside the years −9999 to 9999 are written as the nearest end of that range.
+/// Moments outside the years 0 to 9999 are written as the nearest end of that range.
 #[must_use]
 pub fn to_rfc3339(at: UnixMillis) -> String {
-    let clamped = at.clamp(
-        Timestamp::MIN.as_millisecond(),
-        Timestamp::MAX.as_millisecond(),
-    );
-    let moment = Timestamp::from_millisecond(clamped).unwrap_or_default();
-    format!("{moment:.3}")
+    let clamped = at.clamp(RANGE.0, RANGE.1);
+    let moment = DateTime::from_timestamp_millis(clamped).unwrap_or_default();
+    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Reads an RFC 3339 moment.
@@ -24,8 +24,8 @@ pub fn to_rfc3339(at: UnixMillis) -> String {
 /// # Errors
 /// [`NoMoment`].
 pub fn from_rfc3339(text: &str) -> Result<UnixMillis, NoMoment> {
-    let moment = text.parse::<Timestamp>().map_err(|_| NoMoment)?;
-    Ok(moment.as_millisecond())
+    let moment = DateTime::parse_from_rfc3339(text).map_err(|_| NoMoment)?;
+    Ok(moment.timestamp_millis())
 }
 
 /// A text is no RFC 3339 moment. What the parser says of it takes more room in the edge than the

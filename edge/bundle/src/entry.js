@@ -51,8 +51,9 @@ function requestId(request) {
   return /^[\w.-]{1,128}$/.test(sent) ? sent : crypto.randomUUID();
 }
 
-// The one answer that cannot come from Rust. Like all others it tells nothing of the inside.
-function brokenAnswer(id) {
+// The one answer that cannot come from Rust. Like all others it tells nothing of the inside, and
+// under /v1 it has OpenAI's shape.
+function brokenAnswer(id, path) {
   const problem = {
     type: "about:blank",
     title: "Something went wrong on our side",
@@ -61,10 +62,12 @@ function brokenAnswer(id) {
     detail: "the edge failed; the request may be tried again",
     request_id: id,
   };
-  return new Response(JSON.stringify(problem), {
+  const error = { message: problem.detail, type: "server_error", param: null, code: problem.code };
+  const isOpenAi = path.startsWith("/v1/");
+  return new Response(JSON.stringify(isOpenAi ? { error } : problem), {
     status: 500,
     headers: {
-      "content-type": "application/problem+json",
+      "content-type": isOpenAi ? "application/json" : "application/problem+json",
       "cache-control": "no-store",
       "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
       "referrer-policy": "no-referrer",
@@ -82,7 +85,7 @@ export default {
       const id = requestId(request);
       const message = `the edge threw: ${error?.stack ?? error}`;
       console.error(JSON.stringify({ level: "error", message, status: 500, request_id: id }));
-      return brokenAnswer(id);
+      return brokenAnswer(id, new URL(request.url).pathname);
     }
   },
 

@@ -93,17 +93,6 @@ pub(super) fn read(answer: Whole) -> worker::Result<(Role, Outcome)> {
     Ok((role, Err(problem.into())))
 }
 
-/// An answer that was kept.
-pub(super) fn finished(answer: &str) -> worker::Result<Whole> {
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    Ok(Whole {
-        status: 200,
-        headers,
-        bytes: Uint8Array::from(answer.as_bytes()),
-    })
-}
-
 /// Whether a job that was known is no more to be had: its pictures were deleted, or it is one that
 /// its owner has left to others.
 pub(super) fn is_gone(outcome: &Outcome) -> bool {

@@ -14,12 +14,13 @@ use futures_util::future::{Either, LocalBoxFuture, Shared, select};
 use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object};
 
 use super::log::{Flying, Log};
-use super::message::{BOARDING, Boarding, Outcome, Role, finished, is_gone, respond};
+use super::message::{BOARDING, Boarding, Outcome, Role, is_gone, respond};
 use super::reader::add_reader;
 use crate::auth::Caller;
 use crate::call::now;
 use crate::failure::Failure;
 use crate::order::Order;
+use crate::sending::Whole;
 use crate::settings;
 
 /// How long a flight's job, and what was answered, are remembered.
@@ -80,7 +81,7 @@ impl Flight {
         let log = Log::open(&self.state)?;
         while let Some(flying) = log.flying()? {
             if let Some(answer) = &flying.answer {
-                return Ok((Role::Late, Rc::new(Ok(finished(answer)?))));
+                return Ok((Role::Late, Rc::new(Ok(Whole::json_text(answer)?))));
             }
             if flying.account != boarding.account {
                 self.share(&log, &flying, boarding, body).await?;

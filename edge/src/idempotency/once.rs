@@ -59,8 +59,8 @@ pub async fn once(
         Verdict::Begun(attempt) => call.attempt = Some(attempt),
     }
 
-    let request_id = call.request_id.clone();
-    let response = respond::response(work(call).await, &request_id)?;
+    let (path, request_id) = (call.path.clone(), call.request_id.clone());
+    let response = respond::response(work(call).await, &path, &request_id)?;
     let is_kept = response.status_code() < 500 && response.status_code() != 429;
     if !is_kept || media_type(response.headers())? == EVENT_STREAM {
         let forget = request(&Message::Forget, None)?;

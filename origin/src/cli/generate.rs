@@ -76,8 +76,8 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
         .map_err(|problem| Failure::Input(wrong_fields(&problem.errors)))?;
 
     let bar = progress_bar(recipe.steps);
-    let picture = engine.generate(&recipe, &mut |step, _| {
-        bar.set_position(step.into());
+    let picture = engine.generate(&recipe, None, &mut |step| {
+        bar.set_position(step.done.into());
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();

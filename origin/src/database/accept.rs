@@ -1,4 +1,4 @@
-//! Accepting a job: it, its images and its first event in one transaction.
+//! Accepting a job: it, its images, what they begin with, and its first event in one transaction.
 
 use darkroom_shared::job::Status;
 use darkroom_shared::recipe::Recipe;
@@ -6,7 +6,8 @@ use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, events};
+use super::{Database, DatabaseError, events, starts};
+use crate::engine::Start;
 
 /// A job to be accepted.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct NewJob {
     pub visibility: Visibility,
     /// Its images, in order.
     pub images: Vec<NewImage>,
+    /// What they begin with other than noise.
+    pub start: Option<Start>,
+    /// Previews of each image.
+    pub previews: u32,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -31,7 +36,7 @@ impl NewJob {
     /// Steps over all its images.
     #[must_use]
     pub fn steps(&self) -> u32 {
-        self.recipe.steps * self.images.len() as u32
+        self.recipe.steps_taken() * self.images.len() as u32
     }
 }
 
@@ -95,8 +100,9 @@ impl Database {
             return Ok(Acceptance::QueueFull);
         }
         sqlx::query(
-            "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, created_at)
-             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+            "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
+                               created_at)
+             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         )
         .bind(&id)
         .bind(&job.account)
@@ -104,6 +110,7 @@ impl Database {
         .bind(recipe)
         .bind(job.steps())
         .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
+        .bind(job.previews)
         .bind(job.now)
         .execute(&mut *transaction)
         .await?;
@@ -125,6 +132,9 @@ impl Database {
             .bind(job.recipe.format.content_type())
             .execute(&mut *transaction)
             .await?;
+        }
+        if let Some(start) = &job.start {
+            starts::put(&mut transaction, &id, start).await?;
         }
         events::append(&mut transaction, &id, Status::Queued.as_str(), job.now).await?;
         transaction.commit().await?;

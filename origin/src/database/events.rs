@@ -19,6 +19,8 @@ pub struct StoredEvent {
     pub step: u32,
     /// When it happened.
     pub at: UnixMillis,
+    /// A small picture of what could be seen at that moment, as a `data:` URL.
+    pub preview: Option<String>,
 }
 
 /// Appends an event, with the job's progress as it is in this transaction.
@@ -28,15 +30,27 @@ pub(super) async fn append(
     name: &str,
     at: UnixMillis,
 ) -> Result<(), DatabaseError> {
+    append_with_preview(connection, job, name, None, at).await
+}
+
+/// The same with a preview.
+pub(super) async fn append_with_preview(
+    connection: &mut SqliteConnection,
+    job: &str,
+    name: &str,
+    preview: Option<&str>,
+    at: UnixMillis,
+) -> Result<(), DatabaseError> {
     sqlx::query(
-        "INSERT INTO job_events (job_id, number, name, step, at)
+        "INSERT INTO job_events (job_id, number, name, step, at, preview)
          SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1),
-                ?2, step, ?3
+                ?2, step, ?3, ?4
          FROM jobs WHERE id = ?1",
     )
     .bind(job)
     .bind(name)
     .bind(at)
+    .bind(preview)
     .execute(connection)
     .await?;
     Ok(())
@@ -62,7 +76,7 @@ impl Database {
     /// [`DatabaseError::Query`].
     pub async fn events(&self, job: &str, after: u32) -> Result<Vec<StoredEvent>, DatabaseError> {
         let events = sqlx::query_as(
-            "SELECT number, name, step, at FROM job_events
+            "SELECT number, name, step, at, preview FROM job_events
              WHERE job_id = ? AND number > ? ORDER BY number LIMIT 200",
         )
         .bind(job)

@@ -19,6 +19,7 @@ mod read;
 mod readers;
 mod recover;
 mod rows;
+mod starts;
 #[cfg(test)]
 mod tests;
 

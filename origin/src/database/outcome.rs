@@ -7,7 +7,7 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Database, DatabaseError, events};
+use super::{Database, DatabaseError, events, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
 pub type Ended = bool;
@@ -99,6 +99,7 @@ pub(super) async fn end(
     .await?;
     let ended = updated.rows_affected() == 1;
     if ended {
+        starts::remove(connection, job).await?;
         events::append(connection, job, status.as_str(), now).await?;
     }
     Ok(ended)

@@ -5,7 +5,8 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
 
-use super::{Database, DatabaseError, events, outcome};
+use super::{Database, DatabaseError, events, outcome, starts};
+use crate::engine::Start;
 
 /// What a claim took out of the queue.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub struct ClaimedJob {
     pub recipe: Recipe,
     /// Its images that are not stored yet, in order.
     pub images: Vec<ClaimedImage>,
+    /// What they begin with other than noise.
+    pub start: Option<Start>,
+    /// Previews of each.
+    pub previews: u32,
 }
 
 /// An image to be made.
@@ -58,19 +63,19 @@ impl Database {
     /// [`DatabaseError`]; the job is still in the queue then.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<Claim>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let row: Option<(String, Option<String>, String)> = sqlx::query_as(
+        let row: Option<(String, Option<String>, String, u32)> = sqlx::query_as(
             "UPDATE jobs SET status = 'running', started_at = ?, attempts = attempts + 1
              WHERE sequence = (SELECT sequence FROM jobs WHERE status = 'queued'
                                ORDER BY sequence LIMIT 1)
-             RETURNING id, task_id, recipe",
+             RETURNING id, task_id, recipe, previews",
         )
         .bind(now)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some((id, task_id, recipe)) = row else {
+        let Some((id, task_id, recipe, previews)) = row else {
             return Ok(None);
         };
-        let recipe = match serde_json::from_str(&recipe) {
+        let recipe: Recipe = match serde_json::from_str(&recipe) {
             Ok(recipe) => recipe,
             Err(source) => {
                 let error = JobError {
@@ -89,6 +94,7 @@ impl Database {
         .bind(&id)
         .fetch_all(&mut *transaction)
         .await?;
+        let start = starts::get(&mut transaction, &id, &recipe).await?;
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
         Ok(Some(Claim::Job(Box::new(ClaimedJob {
@@ -96,10 +102,12 @@ impl Database {
             task_id,
             recipe,
             images,
+            start,
+            previews,
         }))))
     }
 
-    /// Records that `step` steps of a running job are done. False where the job no longer runs,
+    /// Records that `step` steps of a running job are done, and what can be seen by then. False where the job no longer runs,
     /// or was further already.
     ///
     /// # Errors
@@ -108,6 +116,7 @@ impl Database {
         &self,
         job: &str,
         step: u32,
+        preview: Option<&str>,
         now: UnixMillis,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
@@ -121,7 +130,8 @@ impl Database {
         if updated.rows_affected() == 0 {
             return Ok(false);
         }
-        events::append(&mut transaction, job, events::PROGRESS, now).await?;
+        let name = events::PROGRESS;
+        events::append_with_preview(&mut transaction, job, name, preview, now).await?;
         transaction.commit().await?;
         Ok(true)
     }

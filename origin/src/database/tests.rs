@@ -2,7 +2,7 @@
 
 use darkroom_shared::job::Status;
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::{Format, Visibility};
+use darkroom_shared::request::{Format, MaskChannel, Visibility};
 use uuid::Uuid;
 
 use super::{Acceptance, Address, Claim, Database, NewImage, NewJob};
@@ -25,6 +25,11 @@ fn job() -> NewJob {
             revision: "r".into(),
             engine: "e".into(),
             format: Format::Png,
+            jpeg_quality: None,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
         },
         visibility: Visibility::Public,
         images: vec![NewImage {
@@ -33,6 +38,8 @@ fn job() -> NewJob {
             seed: 1,
             recipe_sha256: "s".into(),
         }],
+        start: None,
+        previews: 0,
         now: 0,
     }
 }

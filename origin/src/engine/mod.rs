@@ -16,15 +16,16 @@ pub trait Engine: Send {
     /// What it offers.
     fn model(&self) -> Model;
 
-    /// Makes the picture of a recipe, calling `on_step` with (steps done, steps in all) after
-    /// each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
+    /// Makes the picture of a recipe, which begins with `start` where the recipe says that it
+    /// begins with a picture, calling `on_step` after each step. [`ControlFlow::Break`] ends the run with [`EngineError::Canceled`].
     ///
     /// # Errors
     /// [`EngineError`].
     fn generate(
         &self,
         recipe: &Recipe,
-        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+        start: Option<&Start>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError>;
 
     /// Does once what would make the first picture slow: compiles kernels, touches weights.
@@ -36,6 +37,16 @@ pub trait Engine: Send {
     }
 }
 
+/// A step that is done.
+pub struct Step<'a> {
+    /// How many are done, this one included.
+    pub done: u32,
+    /// How many there are.
+    pub steps: u32,
+    /// Makes a small picture of what can be seen by now.
+    pub preview: &'a dyn Fn() -> Result<Picture, EngineError>,
+}
+
 /// A picture in memory: RGB, 8 bits a channel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -45,6 +56,16 @@ pub struct Picture {
     pub height: u32,
     /// `3 × width × height` bytes.
     pub rgb: Vec<u8>,
+}
+
+/// What a run begins with other than noise alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// As large as the recipe says.
+    pub image: Picture,
+    /// A byte for each of its pixels: what is 128 and above is made anew. All of it where there is
+    /// none.
+    pub mask: Option<Vec<u8>>,
 }
 
 /// Why a run made no picture.

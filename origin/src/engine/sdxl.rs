@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use darkroom_sdxl::scheduler::Steps;
-use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, NUMERICS, Pipeline, Run, RunError};
+use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::Format;
+use darkroom_shared::request::{Format, MaskChannel};
 
-use super::{Engine, EngineError, Picture, RevisionError, revision};
+use super::{Engine, EngineError, Picture, RevisionError, Start, Step, revision};
 use crate::encode::FORMATS;
 
 /// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
@@ -120,7 +120,8 @@ impl Engine for SdxlEngine {
     fn generate(
         &self,
         recipe: &Recipe,
-        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+        start: Option<&Start>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
         let mut run = Run {
             negative_prompt: recipe.negative_prompt.clone(),
@@ -129,27 +130,23 @@ impl Engine for SdxlEngine {
             steps: Steps::Count(recipe.steps as usize),
             scheduler: recipe.scheduler.clone(),
             seed: recipe.seed,
+            start: begin(recipe, start)?,
             ..self.pipeline.defaults().run(&recipe.prompt)
         };
         run.guidance.scale = recipe.guidance_scale;
         let pictures = self
             .pipeline
-            .run(&run, &mut |done| on_step(done.step, done.steps))
-            .map_err(|error| match error {
-                RunError::Canceled => EngineError::Canceled,
-                RunError::Invalid { field, message } => EngineError::Invalid {
-                    field: field.to_owned(),
-                    message,
-                },
-                other => EngineError::Failed(Box::new(other)),
-            })?;
+            .run(&run, &mut |done| {
+                on_step(&Step {
+                    done: done.step,
+                    steps: done.steps,
+                    preview: &|| done.preview().map(picture_of).map_err(failure),
+                })
+            })
+            .map_err(failure)?;
         let picture = pictures.into_iter().next();
         let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
-        Ok(Picture {
-            width: picture.width,
-            height: picture.height,
-            rgb: picture.rgb,
-        })
+        Ok(picture_of(picture))
     }
 
     fn warm_up(&self) -> Result<(), EngineError> {
@@ -167,9 +164,62 @@ impl Engine for SdxlEngine {
             revision: self.model.revision.clone(),
             engine: self.model.engine.clone(),
             format: Format::Png,
+            jpeg_quality: None,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
         };
-        self.generate(&recipe, &mut |_, _| ControlFlow::Continue(()))?;
+        self.generate(&recipe, None, &mut |_| ControlFlow::Continue(()))?;
         Ok(())
+    }
+}
+
+fn picture_of(picture: darkroom_sdxl::Picture) -> Picture {
+    Picture {
+        width: picture.width,
+        height: picture.height,
+        rgb: picture.rgb,
+    }
+}
+
+fn failure(error: RunError) -> EngineError {
+    match error {
+        RunError::Canceled => EngineError::Canceled,
+        RunError::Invalid { field, message } => EngineError::Invalid {
+            field: field.to_owned(),
+            message,
+        },
+        other => EngineError::Failed(Box::new(other)),
+    }
+}
+
+/// What a run begins with, in the engine's own terms.
+fn begin(recipe: &Recipe, start: Option<&Start>) -> Result<darkroom_sdxl::Start, EngineError> {
+    match (start, recipe.strength) {
+        (None, None) => Ok(darkroom_sdxl::Start::Noise),
+        (Some(Start { image, mask }), Some(strength)) => {
+            let image = darkroom_sdxl::Picture {
+                width: image.width,
+                height: image.height,
+                rgb: image.rgb.clone(),
+            };
+            Ok(match mask.clone() {
+                None => darkroom_sdxl::Start::Image { image, strength },
+                Some(values) => darkroom_sdxl::Start::Inpaint {
+                    mask: Mask {
+                        width: image.width,
+                        height: image.height,
+                        values,
+                    },
+                    image,
+                    strength,
+                },
+            })
+        }
+        _ => Err(EngineError::Failed(
+            "the picture that the run begins with is not there".into(),
+        )),
     }
 }
 

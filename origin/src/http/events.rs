@@ -159,6 +159,9 @@ fn data(event: &StoredEvent, job: &Job) -> Value {
             data["started_at"] = json!(job.started_at.map(to_rfc3339));
             data["step"] = json!(event.step);
             data["steps"] = json!(steps);
+            if let Some(preview) = &event.preview {
+                data["preview"] = json!(preview);
+            }
         }
         Some(Status::Queued | Status::Running) => {
             data["created_at"] = json!(to_rfc3339(job.created_at));

@@ -17,10 +17,10 @@ use darkroom_shared::request::GenerateRequest;
 use uuid::Uuid;
 
 use super::identity::Caller;
-use super::{ApiError, App};
+use super::{ApiError, App, own_images};
 use crate::cause::chain;
-use crate::clock;
 use crate::jobs::Order;
+use crate::{clock, inputs};
 
 /// Says which preferences were honoured.
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -34,15 +34,24 @@ pub(super) async fn generate(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
-    let request = GenerateRequest::from_json(&body)?;
+    let mut request = GenerateRequest::from_json(&body)?;
     let model = app.model()?;
-    let recipe = Recipe::complete(&request, slice::from_ref(&*model), random_seed()?)?;
+    let (models, seed) = (slice::from_ref(&*model), random_seed()?);
+    let mut recipe = Recipe::complete(&request, models, seed)?;
+    if request.names_images() {
+        own_images::look_up(&app, &account, &mut request).await?;
+        recipe = Recipe::complete(&request, models, seed)?;
+    }
+    let start = inputs::start(&request, &recipe).await;
+    let start = start.map_err(ApiError::internal)?;
+    let start = start.map_err(|error| vec![error])?;
     let prefer = preference(&headers);
     let order = Order {
         id: job_id(query.as_deref())?,
         account: &account,
         request: &request,
         recipe,
+        start,
         deadline: deadline_of(&headers)?,
         now: clock::now(),
     };

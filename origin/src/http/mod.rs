@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod job_routes;
 mod models;
+mod own_images;
 mod pictures;
 mod segment;
 

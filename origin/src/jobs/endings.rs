@@ -6,7 +6,7 @@ use darkroom_shared::problem::Code;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Changes, Phase, Running};
+use super::{Changes, Phase, Progress, Running};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Database, DatabaseError};
@@ -21,6 +21,8 @@ pub struct Endings {
     pub changes: Changes,
     /// Who works.
     pub running: Running,
+    /// What is still to be written of the way there.
+    pub progress: Progress,
     /// When to give up.
     pub phases: watch::Receiver<Phase>,
 }
@@ -28,6 +30,8 @@ pub struct Endings {
 impl Endings {
     /// Records that a job's image is stored. False where the process ends first.
     pub async fn stored(&self, job: &str, image: &str, bytes: u64, sha256: &str) -> bool {
+        // A job that has ended takes no more previews.
+        self.progress.written().await;
         let write = || {
             self.database
                 .image_stored(image, bytes, sha256, clock::now())

@@ -20,7 +20,7 @@ pub use delivery::{Delivery, Task};
 pub use endings::Endings;
 pub use pace::Pace;
 pub use phase::Phase;
-pub use progress::Progress;
+pub use progress::{Preview, Progress};
 pub use queue::{AcceptError, JobQueue, JobQueueOptions, Order};
 pub use running::{AtWork, Running};
 pub use worker::{EngineFailure, EngineState, Worker};

@@ -1,59 +1,87 @@
 //! Progress on its way into the database, off the engine's thread: the engine never waits for
 //! the disk.
 
-use tokio::sync::mpsc;
+use darkroom_shared::request::Format;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Changes, Running};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Database, DatabaseError};
+use crate::encode;
+use crate::engine::Picture;
 
 /// Takes in progress and writes it down in the background.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    sender: mpsc::UnboundedSender<Update>,
+    sender: mpsc::UnboundedSender<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Update(Update),
+    /// Closes when all that came before it is written.
+    Mark(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
 struct Update {
     job: String,
     step: u32,
+    preview: Option<Preview>,
+}
+
+/// What can be seen of a picture that is being made.
+#[derive(Debug)]
+pub struct Preview {
+    /// As the engine has it.
+    pub picture: Picture,
+    /// What to write it as.
+    pub format: Format,
 }
 
 impl Progress {
     /// Starts the task that writes; it ends with the last clone of what is returned.
     #[must_use]
     pub fn start(database: Database, changes: Changes, running: Running) -> Self {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<Update>();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let record = Record {
             database,
             changes,
             running,
         };
         tokio::spawn(async move {
-            while let Some(mut update) = receiver.recv().await {
-                // A disk slower than the engine gets the latest step only.
-                while let Ok(newer) = receiver.try_recv() {
-                    if newer.job != update.job {
-                        record.write(&update).await;
-                    }
-                    update = newer;
+            let mut waiting = None;
+            while let Some(message) = receiver.recv().await {
+                record.take(&mut waiting, message).await;
+                // A disk slower than the engine gets the latest step only, and every preview.
+                while let Ok(message) = receiver.try_recv() {
+                    record.take(&mut waiting, message).await;
                 }
-                record.write(&update).await;
+                record.write(waiting.take()).await;
             }
         });
         Self { sender }
     }
 
-    /// Takes in that `step` steps of a job are done.
-    pub fn report(&self, job: &str, step: u32) {
+    /// Takes in that `step` steps of a job are done, and what can be seen by then.
+    pub fn report(&self, job: &str, step: u32, preview: Option<Preview>) {
         let update = Update {
             job: job.to_owned(),
             step,
+            preview,
         };
-        if self.sender.send(update).is_err() {
+        if self.sender.send(Message::Update(update)).is_err() {
             tracing::error!(job, "progress is no longer written down");
         }
+    }
+
+    /// Returns when all that was reported before is written down.
+    pub async fn written(&self) {
+        let (mark, reached) = oneshot::channel();
+        // Where the task has ended, nothing is left to be written.
+        drop(self.sender.send(Message::Mark(mark)));
+        drop(reached.await);
     }
 }
 
@@ -65,7 +93,27 @@ struct Record {
 }
 
 impl Record {
-    async fn write(&self, update: &Update) {
+    /// Takes a message in: an update waits, since a newer one may make it superfluous.
+    async fn take(&self, waiting: &mut Option<Update>, message: Message) {
+        match message {
+            Message::Update(update) => {
+                let is_passed = |older: &Update| older.job == update.job && older.preview.is_none();
+                if !waiting.as_ref().is_none_or(is_passed) {
+                    self.write(waiting.take()).await;
+                }
+                *waiting = Some(update);
+            }
+            Message::Mark(mark) => {
+                self.write(waiting.take()).await;
+                drop(mark);
+            }
+        }
+    }
+
+    async fn write(&self, update: Option<Update>) {
+        let Some(update) = &update else {
+            return;
+        };
         if let Err(error) = self.try_to_write(update).await {
             // The job's end is what counts, and is written by others with more patience.
             tracing::warn!(
@@ -77,8 +125,12 @@ impl Record {
     }
 
     async fn try_to_write(&self, update: &Update) -> Result<(), DatabaseError> {
-        let Update { job, step } = update;
-        if self.database.progress(job, *step, clock::now()).await? {
+        let Update { job, step, preview } = update;
+        let preview = preview.as_ref().and_then(|preview| url(job, preview));
+        let recorded = self
+            .database
+            .progress(job, *step, preview.as_deref(), clock::now());
+        if recorded.await? {
             self.changes.announce(job);
         } else if !self.database.is_running(job).await? {
             // Ended by somebody who could not reach the engine.
@@ -86,4 +138,13 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// A preview as a `data:` URL. It is small: the time that it takes is a few milliseconds.
+fn url(job: &str, Preview { picture, format }: &Preview) -> Option<String> {
+    encode::preview(picture, *format)
+        .inspect_err(|error| {
+            tracing::warn!(job, error = chain(error), "a preview was left out");
+        })
+        .ok()
 }

@@ -15,6 +15,7 @@ use super::{Changes, Pace, Phase, Running, Watch};
 use crate::addresses::Addresses;
 use crate::cause::chain;
 use crate::database::{Acceptance, Database, DatabaseError, GivenUp, NewImage, NewJob, StoredJob};
+use crate::engine::Start;
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct Order<'a> {
     pub request: &'a GenerateRequest,
     /// What `request` was completed into.
     pub recipe: Recipe,
+    /// The picture that it begins with.
+    pub start: Option<Start>,
     /// Seconds within which it must be done.
     pub deadline: Option<u32>,
     /// When it is handed in.
@@ -116,6 +119,8 @@ impl JobQueue {
                 .collect::<Result<_, _>>()
                 .map_err(DatabaseError::Recipe)?,
             recipe: order.recipe,
+            start: order.start,
+            previews: order.request.previews,
             now,
         };
         if let Some(deadline) = deadline {

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use darkroom_shared::model::Model;
+use darkroom_shared::previews;
 use darkroom_shared::problem::Code;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Delivery, Endings, Pace, Phase, Progress, Task};
+use super::{Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Claim, ClaimedJob};
-use crate::engine::{Engine, EngineError, Picture};
+use crate::engine::{Engine, EngineError, Picture, Start, Step};
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
@@ -47,8 +48,6 @@ pub struct Worker {
     pub endings: Endings,
     /// Takes the pictures over.
     pub delivery: Arc<Delivery>,
-    /// Takes in what steps are done.
-    pub progress: Progress,
     /// Is told how long steps take.
     pub pace: Arc<Pace>,
     /// Rings when a job has been accepted.
@@ -99,8 +98,10 @@ impl Worker {
             revision = model.revision,
             "the engine is ready"
         );
-        while let Some(job) = self.next_job() {
-            self.make(&*engine, &Arc::new(job));
+        while let Some(mut job) = self.next_job() {
+            // Deliveries hold on to the job, and have no use for it.
+            let start = job.start.take();
+            self.make(&*engine, &Arc::new(job), start.as_ref());
         }
     }
 
@@ -146,7 +147,7 @@ impl Worker {
     }
 
     /// Makes the pictures of a job that are not stored yet.
-    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>) {
+    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>) {
         let work = self.endings.running.begin(&job.id);
         self.endings.changes.announce(&job.id);
         tracing::info!(
@@ -166,7 +167,7 @@ impl Worker {
                 job: Arc::clone(job),
                 work: work.clone(),
             };
-            let picture = match self.picture(engine, &task) {
+            let picture = match self.picture(engine, &task, start) {
                 Ok(picture) => picture,
                 Err(failure) => return self.give_up(&task, failure),
             };
@@ -175,30 +176,39 @@ impl Worker {
     }
 
     /// The picture of one image, or `None` where an earlier try left it in the spool.
-    fn picture(&self, engine: &dyn Engine, task: &Task) -> Result<Option<Picture>, Failure> {
+    fn picture(
+        &self,
+        engine: &dyn Engine,
+        task: &Task,
+        start: Option<&Start>,
+    ) -> Result<Option<Picture>, Failure> {
         if self.must_stop(task) {
             return Err(Failure::Stopped);
         }
-        let before = task.image.position * task.recipe.steps;
+        let steps = task.recipe.steps_taken();
+        let before = task.image.position * steps;
         let held = self.delivery.holds(&task.image);
         if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
-            self.progress
-                .report(&task.job.id, before + task.recipe.steps);
+            self.endings
+                .progress
+                .report(&task.job.id, before + steps, None);
             return Ok(None);
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let mut last = Instant::now();
-        let mut on_step = |step: u32, _steps: u32| {
-            let now = Instant::now();
-            self.pace.measured(now - last, pixels);
-            last = now;
+        let mut on_step = |step: &Step<'_>| {
+            self.pace.measured(last.elapsed(), pixels);
             if self.must_stop(task) {
                 return ControlFlow::Break(());
             }
-            self.progress.report(&task.job.id, before + step);
+            let preview = preview(task, step);
+            self.endings
+                .progress
+                .report(&task.job.id, before + step.done, preview);
+            last = Instant::now();
             ControlFlow::Continue(())
         };
-        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, &mut on_step));
+        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, start, &mut on_step));
         match catch_unwind(run) {
             Ok(Ok(picture)) => Ok(Some(picture)),
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
@@ -235,6 +245,24 @@ impl Worker {
         };
         self.runtime
             .block_on(self.endings.failed(job, code, &message));
+    }
+}
+
+/// What can be seen after a step, where there is to be a preview.
+fn preview(task: &Task, step: &Step<'_>) -> Option<Preview> {
+    if !previews::is_due(step.done, step.steps, task.job.previews) {
+        return None;
+    }
+    match (step.preview)() {
+        Ok(picture) => Some(Preview {
+            picture,
+            format: task.recipe.format,
+        }),
+        Err(error) => {
+            // Nobody's picture is worse for it.
+            tracing::warn!(job = task.job.id, error = chain(&error), "no preview");
+            None
+        }
     }
 }
 

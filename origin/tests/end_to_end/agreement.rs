@@ -13,6 +13,13 @@ use crate::stack::Stack;
 
 const PATH: &str = "/api/media/generate-image";
 const SECRET: &str = "agreement:0123456789abcdef0123456789abcdef";
+/// A picture of one pixel, a file that only begins like one, an id that is nobody's, an address.
+const PICTURES: &[&str] = &[
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB",
+    "01890000-0000-4000-8000-000000000000",
+    "https://example.com/a.png",
+];
 /// Bodies that are put to both.
 const BODIES: usize = 150;
 
@@ -55,6 +62,13 @@ fn body() -> impl Strategy<Value = Value> {
         ("format", value(names(&["png", "webp", "avif", "gif"]))),
         ("visibility", value(names(&["public", "private"]))),
         ("loras", value(Just(json!([])))),
+        ("init_image", value(names(PICTURES))),
+        ("mask", value(names(PICTURES))),
+        ("mask_channel", value(names(&["luminance", "alpha", "red"]))),
+        (
+            "strength",
+            value((0_u32..6).prop_map(|x| json!(f64::from(x) / 4.0))),
+        ),
         ("colour", value(Just(json!("red")))),
     ];
     let fields = fields.into_iter().map(|(name, value)| {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::picture::Picture;
 use crate::stack::{Stack, json as answer};
 
-const RED: [f64; 3] = [220.0, 40.0, 40.0];
-const BLUE: [f64; 3] = [40.0, 80.0, 210.0];
+pub const RED: [f64; 3] = [220.0, 40.0, 40.0];
+pub const BLUE: [f64; 3] = [40.0, 80.0, 210.0];
 
-fn is_near(colour: [f64; 3], wanted: [f64; 3]) -> bool {
+pub fn is_near(colour: [f64; 3], wanted: [f64; 3]) -> bool {
     colour.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 45.0)
 }
 

@@ -1,6 +1,7 @@
 //! `GET /api/jobs/{id}/events`
 
 use axum::http::StatusCode;
+use base64::Engine as _;
 use serde_json::json;
 
 use crate::support::Origin;
@@ -82,5 +83,53 @@ async fn another_accounts_events_are_not_there() {
     let answer = origin.call(call).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     answer.problem("not_found").await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn previews_come_with_the_steps_and_come_again() {
+    let origin = Origin::with(StubEngine::default()).await;
+    // Larger than a preview may be.
+    let body = json!({
+        "prompt": "p", "steps": 8, "n": 2, "previews": 3, "format": "webp",
+        "width": 1024, "height": 512,
+    });
+    let id = origin.submit(&body).await;
+    let previews = async || -> Vec<(u64, image::RgbImage)> {
+        let events = origin.events(&id).await.rest().await;
+        let events = events.iter().filter_map(|event| {
+            let url = event.data["preview"].as_str()?;
+            let data = url.strip_prefix("data:image/webp;base64,").expect("WebP");
+            let file = base64::engine::general_purpose::STANDARD.decode(data);
+            let picture = image::load_from_memory(&file.expect("base64")).expect("a picture");
+            Some((
+                event.data["step"].as_u64().expect("step"),
+                picture.into_rgb8(),
+            ))
+        });
+        events.collect()
+    };
+    let first = previews().await;
+    let steps: Vec<_> = first.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [2, 4, 6, 10, 12, 14]);
+    for (step, picture) in &first {
+        assert_eq!(picture.dimensions(), (256, 128));
+        assert_eq!(u64::from(picture.get_pixel(9, 9).0[0]), (step - 1) % 8 + 1);
+    }
+    assert_eq!(previews().await, first);
+    // It is not the picture's.
+    assert!(!origin.job(&id).await.to_string().contains("previews"));
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_preview_that_cannot_be_made_costs_nothing() {
+    let origin = Origin::with(StubEngine::default()).await;
+    let id = origin
+        .submit(&json!({ "prompt": "blind", "previews": 1 }))
+        .await;
+    let events = origin.events(&id).await.rest().await;
+    assert!(events.iter().all(|event| event.data["preview"].is_null()));
+    assert_eq!(origin.job(&id).await["status"], "succeeded");
     origin.stop().await;
 }

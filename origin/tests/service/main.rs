@@ -11,6 +11,7 @@ mod failures;
 mod generate;
 mod hang_up;
 mod health;
+mod inputs;
 mod jobs;
 mod pictures;
 mod restart;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use darkroom_origin::encode::FORMATS;
-use darkroom_origin::engine::{Engine, EngineError, Picture};
+use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -104,13 +104,20 @@ impl Engine for StubEngine {
     fn generate(
         &self,
         recipe: &Recipe,
-        on_step: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+        start: Option<&Start>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        for step in 1..=recipe.steps {
+        let steps = recipe.steps_taken();
+        for done in 1..=steps {
             if let Some(gate) = &self.gate {
                 gate.pass();
             }
-            if on_step(step, recipe.steps).is_break() {
+            let step = Step {
+                done,
+                steps,
+                preview: &|| preview(recipe, done),
+            };
+            if on_step(&step).is_break() {
                 return Err(EngineError::Canceled);
             }
         }
@@ -122,7 +129,7 @@ impl Engine for StubEngine {
                 field: "width".into(),
                 message: "is too much for this model".into(),
             }),
-            _ => Ok(picture(recipe)),
+            _ => Ok(start.map_or_else(|| picture(recipe), begun)),
         }
     }
 }
@@ -135,6 +142,30 @@ impl Drop for Poison {
     fn drop(&mut self) {
         panic!("the stub was told to");
     }
+}
+
+/// One colour, which says the step. The prompt `blind` has none.
+fn preview(recipe: &Recipe, done: u32) -> Result<Picture, EngineError> {
+    if recipe.prompt == "blind" {
+        return Err(EngineError::Failed("nothing to be seen".into()));
+    }
+    Ok(Picture {
+        width: recipe.width,
+        height: recipe.height,
+        rgb: vec![done as u8; (3 * recipe.width * recipe.height) as usize],
+    })
+}
+
+/// What the run begins with, for all to see: what is made anew is black.
+fn begun(start: &Start) -> Picture {
+    let mut picture = start.image.clone();
+    let mask = start.mask.iter().flatten();
+    for (pixel, value) in picture.rgb.chunks_exact_mut(3).zip(mask) {
+        if *value >= 128 {
+            pixel.fill(0);
+        }
+    }
+    picture
 }
 
 /// Noise that prompt and seed decide.
