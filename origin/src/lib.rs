@@ -16,6 +16,7 @@ pub mod engine;
 pub mod http;
 pub mod inputs;
 pub mod jobs;
+pub mod machine;
 pub mod service;
 pub mod spool;
 pub mod storage;

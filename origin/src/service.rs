@@ -17,16 +17,17 @@ use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
 use crate::http::{self, App};
 use crate::jobs::{
-    Changes, Delivery, Endings, EngineFailure, EngineState, JobQueue, JobQueueOptions, Pace, Phase,
-    Progress, Running, Worker,
+    Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
+    JobQueueOptions, Pace, Phase, Progress, Running, Worker,
 };
+use crate::machine::{self, MachineError};
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
 /// minute after it was told to end.
 const LAST_STEP: Duration = Duration::from_secs(10);
-/// How often old nonces are forgotten.
+/// How often what nobody needs any more is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// What a service is made of.
@@ -42,8 +43,8 @@ pub struct ServiceOptions {
     pub database: Address,
     /// Where pictures are kept.
     pub storage: Storage,
-    /// The folder where pictures wait for the store.
-    pub spool: PathBuf,
+    /// The folder of this service alone, where pictures wait for the store.
+    pub data_dir: PathBuf,
 }
 
 /// A running service: its engine's thread, its tasks, and its router.
@@ -51,6 +52,7 @@ pub struct ServiceOptions {
 pub struct Service {
     app: App,
     phases: watch::Sender<Phase>,
+    machine: String,
     database: Database,
     delivery: Arc<Delivery>,
     worker_ended: oneshot::Receiver<()>,
@@ -62,6 +64,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The machine's id.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
     /// The spool.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -71,8 +76,8 @@ pub enum StartError {
 }
 
 impl Service {
-    /// Opens the database, returns to the queue what a process before this one left running, and
-    /// starts the engine's thread with what `load` loads. The engine may still be loading when
+    /// Opens the database, returns to the queue what a process here before this one left running,
+    /// and starts the engine's thread with what `load` loads. The engine may still be loading when
     /// this returns.
     ///
     /// # Errors
@@ -82,13 +87,11 @@ impl Service {
         load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure> + Send + 'static,
     ) -> Result<Self, StartError> {
         let database = Database::open(&options.database).await?;
-        let spool = Spool::open(&options.spool)?;
-        let recovered = database.recover(&spool.list()?, clock::now()).await?;
-        if recovered > 0 {
-            tracing::info!(
-                jobs = recovered,
-                "jobs of an earlier process are queued again"
-            );
+        let machine = machine::id(&options.data_dir)?;
+        let spool = Spool::open(&options.data_dir.join("spool"))?;
+        let released = database.release(&machine, database.now().await?).await?;
+        if released > 0 {
+            tracing::info!(jobs = released, "an earlier process here has left jobs");
         }
         sweep(&spool, &database).await?;
 
@@ -106,7 +109,20 @@ impl Service {
             progress: Progress::start(database.clone(), changes.clone(), running.clone()),
             phases: phases.subscribe(),
         };
-        let delivery = Arc::new(Delivery::new(endings.clone(), Arc::clone(&storage), spool));
+        let heartbeat = Heartbeat {
+            database: database.clone(),
+            running: running.clone(),
+            changes: changes.clone(),
+            wake: Arc::clone(&wake),
+        };
+        let following = Following {
+            database: database.clone(),
+            running: running.clone(),
+            changes: changes.clone(),
+            wake: Arc::clone(&wake),
+        };
+        let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
+        let delivery = Arc::new(delivery);
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
@@ -125,6 +141,7 @@ impl Service {
             }),
         };
         let worker = Worker {
+            machine: machine.clone(),
             endings,
             delivery: Arc::clone(&delivery),
             pace,
@@ -134,10 +151,13 @@ impl Service {
             runtime: Handle::current(),
         };
         let worker_ended = worker.start(load)?;
-        tokio::spawn(keep_house(database.clone(), phases.subscribe()));
+        tokio::spawn(heartbeat.keep(phases.subscribe()));
+        tokio::spawn(following.keep(phases.subscribe()));
+        tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,
             phases,
+            machine,
             database,
             delivery,
             worker_ended,
@@ -190,7 +210,8 @@ impl Service {
     /// not. Pictures that the store has not taken stay in the spool for the next process.
     ///
     /// # Errors
-    /// [`DatabaseError`]; the next process will find the jobs running and queue them again.
+    /// [`DatabaseError`]; the jobs are queued again when the next process starts here, or when
+    /// their leases are over.
     pub async fn drain(mut self, grace: Duration) -> Result<(), DatabaseError> {
         self.begin_draining();
         let (worker_ended, delivery) = (&mut self.worker_ended, &self.delivery);
@@ -212,7 +233,8 @@ impl Service {
         let handed_back = if broke {
             0
         } else {
-            self.database.hand_back(clock::now()).await?
+            let now = self.database.now().await?;
+            self.database.hand_back(&self.machine, now).await?
         };
         tracing::info!(handed_back, "the service has drained");
         self.database.close().await;
@@ -237,7 +259,7 @@ async fn sweep(spool: &Spool, database: &Database) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn keep_house(database: Database, mut phases: watch::Receiver<Phase>) {
+async fn keep_house(database: Database, spool: Spool, mut phases: watch::Receiver<Phase>) {
     let mut tick = interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -247,6 +269,10 @@ async fn keep_house(database: Database, mut phases: watch::Receiver<Phase>) {
         }
         if let Err(error) = database.forget_nonces(clock::now() / 1000).await {
             tracing::warn!(error = chain(&error), "old nonces were not forgotten");
+        }
+        // A job that was begun here may have been finished elsewhere.
+        if let Err(error) = sweep(&spool, &database).await {
+            tracing::warn!(error = chain(&error), "the spool was not swept");
         }
     }
 }

@@ -111,8 +111,9 @@ impl Spool {
         let mut images = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
             let name = entry.map_err(at(&self.folder))?.file_name();
-            // An image's id is plain text.
-            images.extend(name.to_str().map(ToOwned::to_owned));
+            // An image's id is plain text; what is still being written begins with a dot.
+            let name = name.to_str().filter(|name| !name.starts_with('.'));
+            images.extend(name.map(ToOwned::to_owned));
         }
         Ok(images)
     }

@@ -127,7 +127,7 @@ fn options(config: Config) -> ServiceOptions {
         queue_limit: config.queue_limit,
         database: config.database,
         storage,
-        spool: config.data_dir.join("spool"),
+        data_dir: config.data_dir,
     }
 }
 

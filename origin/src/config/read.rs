@@ -279,7 +279,7 @@ mod tests {
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
-            ("DATABASE_URL", "postgres://u:hush@h/d"),
+            ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
             ("DARKROOM_LOG", "=,="),
@@ -293,7 +293,7 @@ mod tests {
             };
             assert!(message.contains(name), "{name} in {message}");
         }
-        assert!(message.contains("not supported by this version"));
+        assert!(message.contains("must begin with sqlite://"));
         assert!(!message.contains("hush"), "{message}");
     }
 

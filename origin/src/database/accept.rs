@@ -4,6 +4,7 @@ use darkroom_shared::job::Status;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
+use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use super::{Database, DatabaseError, events, starts};
@@ -68,6 +69,7 @@ pub enum Acceptance {
 
 impl Database {
     /// Records a job and its images, unless it is on record or `queue_limit` jobs are waiting.
+    /// Origins that accept in the same moment may go beyond the limit, by one each.
     ///
     /// # Errors
     /// [`DatabaseError`]; nothing was recorded then.
@@ -79,19 +81,8 @@ impl Database {
         let recipe = serde_json::to_string(&job.recipe).map_err(DatabaseError::Recipe)?;
         let id = job.id.to_string();
         let mut transaction = self.write().await?;
-        let is_seen: Option<bool> = sqlx::query_scalar(
-            "SELECT account = ?2 OR EXISTS
-                (SELECT 1 FROM job_readers WHERE job_id = id AND job_readers.account = ?2)
-             FROM jobs WHERE id = ?1",
-        )
-        .bind(&id)
-        .bind(&job.account)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        match is_seen {
-            Some(true) => return Ok(Acceptance::Known),
-            Some(false) => return Ok(Acceptance::Anothers),
-            None => {}
+        if let Some(known) = known(&mut transaction, &id, &job.account).await? {
+            return Ok(known);
         }
         let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
             .fetch_one(&mut *transaction)
@@ -99,26 +90,31 @@ impl Database {
         if waiting >= i64::from(queue_limit) {
             return Ok(Acceptance::QueueFull);
         }
-        sqlx::query(
+        let inserted = sqlx::query(
             "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
                                created_at)
-             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&id)
         .bind(&job.account)
         .bind(&job.task_id)
         .bind(recipe)
-        .bind(job.steps())
+        .bind(i64::from(job.steps()))
         .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
-        .bind(job.previews)
+        .bind(i64::from(job.previews))
         .bind(job.now)
         .execute(&mut *transaction)
         .await?;
+        if inserted.rows_affected() == 0 {
+            // Another origin was asked for it at the same time, and was first.
+            let known = known(&mut transaction, &id, &job.account).await?;
+            return Ok(known.unwrap_or(Acceptance::Anothers));
+        }
         for (position, image) in (0_i64..).zip(&job.images) {
             sqlx::query(
                 "INSERT INTO images (id, job_id, position, object_key, seed, recipe_sha256,
                                      visibility, width, height, content_type)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             )
             .bind(image.id.to_string())
             .bind(&id)
@@ -127,8 +123,8 @@ impl Database {
             .bind(image.seed as i64)
             .bind(&image.recipe_sha256)
             .bind(job.visibility.as_str())
-            .bind(job.recipe.width)
-            .bind(job.recipe.height)
+            .bind(i64::from(job.recipe.width))
+            .bind(i64::from(job.recipe.height))
             .bind(job.recipe.format.content_type())
             .execute(&mut *transaction)
             .await?;
@@ -140,4 +136,25 @@ impl Database {
         transaction.commit().await?;
         Ok(Acceptance::Accepted)
     }
+}
+
+/// What an account is told of a job that is on record.
+async fn known(
+    connection: &mut AnyConnection,
+    job: &str,
+    account: &str,
+) -> Result<Option<Acceptance>, DatabaseError> {
+    let seen: Option<i64> = sqlx::query_scalar(
+        "SELECT CASE WHEN account = $2 OR EXISTS
+            (SELECT 1 FROM job_readers WHERE job_id = id AND job_readers.account = $2)
+         THEN 1 ELSE 0 END FROM jobs WHERE id = $1",
+    )
+    .bind(job)
+    .bind(account)
+    .fetch_optional(connection)
+    .await?;
+    Ok(seen.map(|seen| match seen {
+        0 => Acceptance::Anothers,
+        _ => Acceptance::Known,
+    }))
 }

@@ -28,11 +28,11 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Option<Deleted>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let found: Option<(String, String, u32)> = sqlx::query_as(
+        let found: Option<(String, String, i64)> = sqlx::query_as(
             "SELECT object_key, jobs.recipe,
                 (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id)
              FROM images JOIN jobs ON jobs.id = images.job_id
-             WHERE images.id = ? AND jobs.account = ?
+             WHERE images.id = $1 AND jobs.account = $2
                AND stored_at IS NOT NULL AND purged_at IS NULL",
         )
         .bind(id)
@@ -42,7 +42,7 @@ impl Database {
         let Some((key, recipe, images)) = found else {
             return Ok(None);
         };
-        sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, ?) WHERE id = ?")
+        sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, $1) WHERE id = $2")
             .bind(now)
             .bind(id)
             .execute(&mut *transaction)
@@ -55,7 +55,7 @@ impl Database {
         Ok(Some(Deleted {
             key,
             recipe,
-            images,
+            images: images as u32,
         }))
     }
 
@@ -65,7 +65,7 @@ impl Database {
     /// [`DatabaseError`].
     pub async fn image_purged(&self, id: &str, now: UnixMillis) -> Result<(), DatabaseError> {
         let mut transaction = self.write().await?;
-        sqlx::query("UPDATE images SET purged_at = ? WHERE id = ?")
+        sqlx::query("UPDATE images SET purged_at = $1 WHERE id = $2")
             .bind(now)
             .bind(id)
             .execute(&mut *transaction)

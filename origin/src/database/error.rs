@@ -13,6 +13,9 @@ pub enum DatabaseError {
         /// What sqlx says.
         source: sqlx::Error,
     },
+    /// The server cannot be reached.
+    #[error("the database server cannot be reached: is it running, and is DATABASE_URL right?")]
+    Connect(#[source] sqlx::Error),
     /// The folder for the file cannot be made.
     #[error("the folder for the database `{}` cannot be made", path.display())]
     Folder {

@@ -1,7 +1,7 @@
 //! What happened to a job, numbered from 1, for readers that come and go.
 
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
 
@@ -12,10 +12,12 @@ pub(super) const PROGRESS: &str = "progress";
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct StoredEvent {
     /// Its number within the job.
+    #[sqlx(try_from = "i64")]
     pub number: u32,
     /// `progress`, or the status that the job came to.
     pub name: String,
     /// Steps done at that moment.
+    #[sqlx(try_from = "i64")]
     pub step: u32,
     /// When it happened.
     pub at: UnixMillis,
@@ -25,7 +27,7 @@ pub struct StoredEvent {
 
 /// Appends an event, with the job's progress as it is in this transaction.
 pub(super) async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     job: &str,
     name: &str,
     at: UnixMillis,
@@ -35,7 +37,7 @@ pub(super) async fn append(
 
 /// The same with a preview.
 pub(super) async fn append_with_preview(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     job: &str,
     name: &str,
     preview: Option<&str>,
@@ -43,9 +45,9 @@ pub(super) async fn append_with_preview(
 ) -> Result<(), DatabaseError> {
     sqlx::query(
         "INSERT INTO job_events (job_id, number, name, step, at, preview)
-         SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1),
-                ?2, step, ?3, ?4
-         FROM jobs WHERE id = ?1",
+         SELECT id, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = $1),
+                $2, step, $3, $4
+         FROM jobs WHERE id = $1",
     )
     .bind(job)
     .bind(name)
@@ -62,12 +64,12 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn last_event(&self, job: &str) -> Result<u32, DatabaseError> {
-        let last =
-            sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM job_events WHERE job_id = ?")
+        let last: i64 =
+            sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM job_events WHERE job_id = $1")
                 .bind(job)
                 .fetch_one(&self.readers)
                 .await?;
-        Ok(last)
+        Ok(last as u32)
     }
 
     /// The events of a job that come after number `after`, oldest first.
@@ -77,10 +79,10 @@ impl Database {
     pub async fn events(&self, job: &str, after: u32) -> Result<Vec<StoredEvent>, DatabaseError> {
         let events = sqlx::query_as(
             "SELECT number, name, step, at, preview FROM job_events
-             WHERE job_id = ? AND number > ? ORDER BY number LIMIT 200",
+             WHERE job_id = $1 AND number > $2 ORDER BY number LIMIT 200",
         )
         .bind(job)
-        .bind(after)
+        .bind(i64::from(after))
         .fetch_all(&self.readers)
         .await?;
         Ok(events)

@@ -1,36 +1,39 @@
 //! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
-//! `accept` puts a job into the queue and `queue` takes it out; `outcome` ends it, and `recover`
-//! takes over what a process before this one left. `read` finds jobs, images and events again,
+//! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
+//! `leases` takes back what nobody holds on to. `read` finds jobs, images and events again,
 //! `readers` says who else may, and `delete` takes images away. Every step that changes a job's
 //! status writes its event in the same transaction, so that who reads events never misses or
-//! invents one.
+//! invents one; `notices` tells of those that others write.
+//!
+//! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
 mod accept;
 mod address;
 mod delete;
+mod dialect;
 mod error;
 mod events;
+mod leases;
 mod nonces;
+mod notices;
 mod open;
 mod outcome;
 mod queue;
 mod read;
 mod readers;
-mod recover;
 mod rows;
 mod starts;
-#[cfg(test)]
-mod tests;
 
 pub use accept::{Acceptance, NewImage, NewJob};
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, SqliteFile};
 pub use delete::Deleted;
 pub use error::DatabaseError;
 pub use events::StoredEvent;
+pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
+pub use notices::{Notice, Notices};
 pub use open::Database;
-pub use outcome::Ended;
-pub use queue::{Claim, ClaimedImage, ClaimedJob};
+pub use outcome::{Ended, Stored};
+pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::{Ahead, StoredJob};
 pub use readers::GivenUp;
-pub use recover::MAX_ATTEMPTS;

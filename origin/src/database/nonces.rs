@@ -1,10 +1,11 @@
 //! The nonces of signed requests: seen once, a request is taken; seen twice, it is a replay.
 //!
-//! They have a file of their own beside the database: every request writes one, so they must
-//! wait neither for the database's lock nor for the disk. After a power failure the last ones
-//! may be forgotten; their signatures are good for a minute more.
+//! With `SQLite` they have a file of their own beside the database: every request writes one, so
+//! they must wait neither for the database's lock nor for the disk. After a power failure the last
+//! ones may be forgotten; their signatures are good for a minute more. With `PostgreSQL` they are a
+//! table like the others, so that a replay at another origin fails too.
 
-use sqlx::sqlite::SqlitePool;
+use sqlx::AnyPool;
 
 use super::{Database, DatabaseError};
 
@@ -17,7 +18,7 @@ const TABLE: &str = "
     CREATE INDEX IF NOT EXISTS nonces_by_expiry ON nonces (expires_at);
 ";
 
-pub(super) async fn prepare(nonces: &SqlitePool) -> Result<(), DatabaseError> {
+pub(super) async fn prepare(nonces: &AnyPool) -> Result<(), DatabaseError> {
     sqlx::raw_sql(TABLE).execute(nonces).await?;
     Ok(())
 }
@@ -33,7 +34,7 @@ impl Database {
         expires_at: i64,
     ) -> Result<bool, DatabaseError> {
         let result = sqlx::query(
-            "INSERT INTO nonces (nonce, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO nonces (nonce, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )
         .bind(nonce)
         .bind(expires_at)
@@ -47,7 +48,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn forget_nonces(&self, now: i64) -> Result<u64, DatabaseError> {
-        let result = sqlx::query("DELETE FROM nonces WHERE expires_at < ?")
+        let result = sqlx::query("DELETE FROM nonces WHERE expires_at < $1")
             .bind(now)
             .execute(&self.nonces)
             .await?;

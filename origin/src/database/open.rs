@@ -1,34 +1,61 @@
 //! The connections to the database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{Connection as _, Transaction};
+use darkroom_shared::timestamp::UnixMillis;
+use secrecy::SecretString;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyPool, Connection as _, Transaction};
 use tokio::time::timeout;
 
+use super::address::{SqliteFile, server};
+use super::dialect::{Dialect, Postgres, Sqlite};
 use super::{Address, DatabaseError, nonces};
 
-/// Who reads waits for nobody.
+/// Connections of `SQLite` that read: who reads waits for nobody.
 const READERS: u32 = 4;
+/// Connections to a server.
+const CONNECTIONS: u32 = 8;
 /// How long a writer waits for another before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a probe, whose sender waits no longer than this.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
+/// The first line is [`BUSY_TIMEOUT`]. An accepted job has been promised: it must outlive a power
+/// failure too.
+const DURABLE: &str = "
+    PRAGMA busy_timeout = 10000;
+    PRAGMA foreign_keys = ON;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+";
+/// The same for what may be forgotten in a power failure.
+const FORGETFUL: &str = "
+    PRAGMA busy_timeout = 10000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+";
+/// A process that stands still in the middle of a transaction must not hold its locks for ever.
+const PUNCTUAL: &str = "
+    SET lock_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '10s';
+";
+
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Database {
-    pub(super) readers: SqlitePool,
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) readers: AnyPool,
     /// `SQLite` has one writer at a time: here they queue for one connection, in order, and keep
     /// none from reading.
-    writer: SqlitePool,
-    pub(super) nonces: SqlitePool,
+    writer: AnyPool,
+    pub(super) nonces: AnyPool,
+    /// The server that tells of changes, where there is one.
+    pub(super) server: Option<SecretString>,
 }
 
 impl Database {
@@ -37,29 +64,58 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Open`], [`DatabaseError::Folder`], [`DatabaseError::Migrate`].
     pub async fn open(address: &Address) -> Result<Self, DatabaseError> {
-        make_folder(address.path())?;
-        let options = address
-            .0
-            .clone()
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An accepted job has been promised: it must outlive a power failure too.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = connect(options.clone(), 1).await?;
-        MIGRATIONS.run(&writer).await?;
-        let nonces = options
-            .clone()
-            .filename(address.beside("-nonces"))
-            .synchronous(SqliteSynchronous::Normal);
-        let nonces = connect(nonces, 1).await?;
+        sqlx::any::install_default_drivers();
+        match address {
+            Address::Sqlite(file) => Self::open_file(file).await,
+            Address::Postgres(url) => Self::open_server(url).await,
+        }
+    }
+
+    async fn open_file(file: &SqliteFile) -> Result<Self, DatabaseError> {
+        make_folder(file.path())?;
+        let open = |file: &SqliteFile, most, settings| {
+            let (path, options) = (file.path().to_owned(), file.options());
+            async move {
+                connect(options, most, settings)
+                    .await
+                    .map_err(|source| DatabaseError::Open { path, source })
+            }
+        };
+        let writer = open(file, 1, DURABLE).await?;
+        SQLITE.run(&writer).await?;
+        let nonces = open(&file.beside("-nonces"), 1, FORGETFUL).await?;
         nonces::prepare(&nonces).await?;
         Ok(Self {
-            readers: connect(options, READERS).await?,
+            dialect: &Sqlite,
+            readers: open(file, READERS, DURABLE).await?,
             writer,
             nonces,
+            server: None,
         })
+    }
+
+    async fn open_server(url: &SecretString) -> Result<Self, DatabaseError> {
+        let pool = connect(server(url), CONNECTIONS, PUNCTUAL)
+            .await
+            .map_err(DatabaseError::Connect)?;
+        POSTGRES.run(&pool).await?;
+        Ok(Self {
+            dialect: &Postgres,
+            readers: pool.clone(),
+            writer: pool.clone(),
+            nonces: pool,
+            server: Some(url.clone()),
+        })
+    }
+
+    /// The moment it is by the clock that all who share the database go by: what leases are
+    /// measured in.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn now(&self) -> Result<UnixMillis, DatabaseError> {
+        let now = sqlx::query_scalar(self.dialect.clock());
+        Ok(now.fetch_one(&self.readers).await?)
     }
 
     /// Whether the database takes writes.
@@ -81,10 +137,9 @@ impl Database {
         self.writer.close().await;
     }
 
-    /// A transaction that will write. `SQLite` cannot make a writer of a reader while another
-    /// process writes, so the lock is taken first, where waiting for it is possible.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Sqlite>, DatabaseError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// A transaction that will write.
+    pub(super) async fn write(&self) -> Result<Transaction<'static, Any>, DatabaseError> {
+        Ok(self.writer.begin_with(self.dialect.begin()).await?)
     }
 }
 
@@ -96,19 +151,27 @@ fn make_folder(path: &Path) -> Result<(), DatabaseError> {
     })
 }
 
-async fn connect(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool, DatabaseError> {
-    let path: PathBuf = options.get_filename().to_owned();
-    SqlitePoolOptions::new()
+async fn connect(
+    options: Result<AnyConnectOptions, sqlx::Error>,
+    most: u32,
+    settings: &'static str,
+) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(BUSY_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(settings).execute(connection).await?;
+                Ok(())
+            })
+        })
         // SQLite itself ends a transaction that filled the disk; sqlx then still counts it as
         // open, and the connection would refuse every later one.
         .before_acquire(|connection, _| {
             Box::pin(async move { Ok(!connection.is_in_transaction()) })
         })
-        .connect_with(options)
+        .connect_with(options?)
         .await
-        .map_err(|source| DatabaseError::Open { path, source })
 }
 
 #[cfg(test)]

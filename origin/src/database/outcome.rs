@@ -1,16 +1,28 @@
 //! How a job ends: each in one transaction with its event, and only once.
 //!
-//! A job may end while it is queued: its last picture reaches the store after the process that
-//! is about to stop has handed the job back.
+//! Who made the job says by which [`Lease`], and is refused where the job was claimed by another
+//! since. A job may end while it is queued: its last picture reaches the store after the process
+//! that is about to stop has handed the job back.
 
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
-use super::{Database, DatabaseError, events, starts};
+use super::{Database, DatabaseError, Lease, events, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
 pub type Ended = bool;
+
+/// What came of a picture that is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is on record, and others of its job are awaited.
+    One,
+    /// It is on record and was the last: its job has succeeded.
+    Last,
+    /// Nobody awaits it from here: the job was claimed by another since, or has ended.
+    Unwanted,
+}
 
 impl Database {
     /// Records that an image is in the store. With the last one its job has succeeded.
@@ -19,48 +31,73 @@ impl Database {
     /// [`DatabaseError::Query`]; the object is there, but the database does not know it yet.
     pub async fn image_stored(
         &self,
+        lease: &Lease,
         image: &str,
         bytes: u64,
         sha256: &str,
         now: UnixMillis,
-    ) -> Result<Ended, DatabaseError> {
+    ) -> Result<Stored, DatabaseError> {
         let mut transaction = self.write().await?;
-        let job: Option<String> = sqlx::query_scalar(
-            "UPDATE images SET stored_at = ?, bytes = ?, sha256 = ?
-             WHERE id = ? AND stored_at IS NULL RETURNING job_id",
+        // Nothing is changed but that others have to wait: who claims the job, and who records
+        // its other images.
+        let locked = sqlx::query(
+            "UPDATE jobs SET token = token
+             WHERE id = $1 AND token = $2 AND status IN ('queued', 'running')",
+        )
+        .bind(&lease.job)
+        .bind(lease.token)
+        .execute(&mut *transaction)
+        .await?;
+        if locked.rows_affected() == 0 {
+            return Ok(Stored::Unwanted);
+        }
+        sqlx::query(
+            "UPDATE images SET stored_at = $1, bytes = $2, sha256 = $3
+             WHERE id = $4 AND job_id = $5 AND stored_at IS NULL",
         )
         .bind(now)
         .bind(bytes as i64)
         .bind(sha256)
         .bind(image)
+        .bind(&lease.job)
+        .execute(&mut *transaction)
+        .await?;
+        let awaited: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM images WHERE job_id = $1 AND stored_at IS NULL LIMIT 1",
+        )
+        .bind(&lease.job)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some(job) = job else {
-            return Ok(false);
+        let stored = match awaited {
+            Some(_) => Stored::One,
+            None => {
+                end(&mut transaction, &lease.job, Status::Succeeded, None, now).await?;
+                Stored::Last
+            }
         };
-        let complete: bool = sqlx::query_scalar(
-            "SELECT NOT EXISTS (SELECT 1 FROM images WHERE job_id = ? AND stored_at IS NULL)",
-        )
-        .bind(&job)
-        .fetch_one(&mut *transaction)
-        .await?;
-        let ended = complete && end(&mut transaction, &job, Status::Succeeded, None, now).await?;
         transaction.commit().await?;
-        Ok(ended)
+        Ok(stored)
     }
 
-    /// Ends a job without its images.
+    /// Ends a job without its images, where it was not claimed by another since.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn fail(
         &self,
-        job: &str,
+        lease: &Lease,
         error: &JobError,
         now: UnixMillis,
     ) -> Result<Ended, DatabaseError> {
         let mut transaction = self.write().await?;
-        let ended = end(&mut transaction, job, Status::Failed, Some(error), now).await?;
+        let held = sqlx::query("UPDATE jobs SET token = token WHERE id = $1 AND token = $2")
+            .bind(&lease.job)
+            .bind(lease.token)
+            .execute(&mut *transaction)
+            .await?;
+        let status = Status::Failed;
+        let ended = held.rows_affected() == 1
+            && end(&mut transaction, &lease.job, status, Some(error), now).await?;
         transaction.commit().await?;
         Ok(ended)
     }
@@ -79,16 +116,16 @@ impl Database {
 
 /// Brings a job that has not ended to its final status, with the event.
 pub(super) async fn end(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     job: &str,
     status: Status,
     error: Option<&JobError>,
     now: UnixMillis,
 ) -> Result<Ended, DatabaseError> {
     let updated = sqlx::query(
-        "UPDATE jobs SET status = ?1, finished_at = ?2, error_code = ?3, error_message = ?4,
-                         step = CASE ?1 WHEN 'succeeded' THEN steps ELSE step END
-         WHERE id = ?5 AND status IN ('queued', 'running')",
+        "UPDATE jobs SET status = $1, finished_at = $2, error_code = $3, error_message = $4,
+                         step = CASE $1 WHEN 'succeeded' THEN steps ELSE step END
+         WHERE id = $5 AND status IN ('queued', 'running')",
     )
     .bind(status.as_str())
     .bind(now)

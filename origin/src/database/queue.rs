@@ -4,7 +4,9 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
+use sqlx::AssertSqlSafe;
 
+use super::leases::LEASE;
 use super::{Database, DatabaseError, events, outcome, starts};
 use crate::engine::Start;
 
@@ -21,13 +23,28 @@ pub enum Claim {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// A job whose images were all stored by an earlier claim: it has succeeded.
+    Complete {
+        /// Its id.
+        job: String,
+    },
+}
+
+/// The right to a job that a claim gives: until somebody else claims it. Who holds one says so
+/// with each word about the job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The job.
+    pub job: String,
+    /// Which of the job's claims: each has a higher one than those before.
+    pub token: i64,
 }
 
 /// A job that the engine has taken up.
 #[derive(Clone, Debug)]
 pub struct ClaimedJob {
-    /// Its id.
-    pub id: String,
+    /// Which job, and by which right.
+    pub lease: Lease,
     /// The caller's label.
     pub task_id: Option<String>,
     /// The recipe of image 0.
@@ -46,6 +63,7 @@ pub struct ClaimedImage {
     /// Its id.
     pub id: String,
     /// Its place in the job.
+    #[sqlx(try_from = "i64")]
     pub position: u32,
     /// Its object name.
     #[sqlx(rename = "object_key")]
@@ -57,22 +75,34 @@ pub struct ClaimedImage {
 }
 
 impl Database {
-    /// Claims the job that has waited longest.
+    /// Claims the job that has waited longest for `holder`, who has it until [`LEASE`] from `now`
+    /// unless it renews the lease. Those whose next try is not due yet are passed over.
     ///
     /// # Errors
     /// [`DatabaseError`]; the job is still in the queue then.
-    pub async fn claim(&self, now: UnixMillis) -> Result<Option<Claim>, DatabaseError> {
+    pub async fn claim(
+        &self,
+        holder: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Claim>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let row: Option<(String, Option<String>, String, u32)> = sqlx::query_as(
-            "UPDATE jobs SET status = 'running', started_at = ?, attempts = attempts + 1
-             WHERE sequence = (SELECT sequence FROM jobs WHERE status = 'queued'
-                               ORDER BY sequence LIMIT 1)
-             RETURNING id, task_id, recipe, previews",
-        )
-        .bind(now)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some((id, task_id, recipe, previews)) = row else {
+        let statement = format!(
+            "UPDATE jobs SET status = 'running', started_at = $1, attempts = attempts + 1,
+                             token = token + 1, lease_holder = $2, lease_until = $3
+             WHERE sequence = (SELECT sequence FROM jobs
+                               WHERE status = 'queued' AND run_after <= $1
+                               ORDER BY sequence LIMIT 1 {})
+             RETURNING id, token, task_id, recipe, previews",
+            self.dialect.skip_locked()
+        );
+        let row: Option<(String, i64, Option<String>, String, i64)> =
+            sqlx::query_as(AssertSqlSafe(statement))
+                .bind(now)
+                .bind(holder)
+                .bind(now + LEASE.as_millis() as i64)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some((id, token, task_id, recipe, previews)) = row else {
             return Ok(None);
         };
         let recipe: Recipe = match serde_json::from_str(&recipe) {
@@ -87,67 +117,60 @@ impl Database {
                 return Ok(Some(Claim::Unreadable { job: id, source }));
             }
         };
-        let images = sqlx::query_as(
+        let images: Vec<ClaimedImage> = sqlx::query_as(
             "SELECT id, position, object_key, recipe_sha256, content_type FROM images
-             WHERE job_id = ? AND stored_at IS NULL ORDER BY position",
+             WHERE job_id = $1 AND stored_at IS NULL ORDER BY position",
         )
         .bind(&id)
         .fetch_all(&mut *transaction)
         .await?;
+        if images.is_empty() {
+            outcome::end(&mut transaction, &id, Status::Succeeded, None, now).await?;
+            transaction.commit().await?;
+            return Ok(Some(Claim::Complete { job: id }));
+        }
         let start = starts::get(&mut transaction, &id, &recipe).await?;
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
         Ok(Some(Claim::Job(Box::new(ClaimedJob {
-            id,
+            lease: Lease { job: id, token },
             task_id,
             recipe,
             images,
             start,
-            previews,
+            previews: previews as u32,
         }))))
     }
 
-    /// Records that `step` steps of a running job are done, and what can be seen by then. False where the job no longer runs,
-    /// or was further already.
+    /// Records that `step` steps of a job are done, and what can be seen by then. False where the
+    /// lease no longer holds, or the job was further already.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn progress(
         &self,
-        job: &str,
+        lease: &Lease,
         step: u32,
         preview: Option<&str>,
         now: UnixMillis,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
         let updated = sqlx::query(
-            "UPDATE jobs SET step = ?1 WHERE id = ?2 AND status = 'running' AND step < ?1",
+            "UPDATE jobs SET step = $1
+             WHERE id = $2 AND token = $3 AND status = 'running' AND step < $1",
         )
-        .bind(step)
-        .bind(job)
+        .bind(i64::from(step))
+        .bind(&lease.job)
+        .bind(lease.token)
         .execute(&mut *transaction)
         .await?;
         if updated.rows_affected() == 0 {
             return Ok(false);
         }
-        let name = events::PROGRESS;
+        let (job, name) = (&lease.job, events::PROGRESS);
         events::append_with_preview(&mut transaction, job, name, preview, now).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    /// Whether a job is running.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn is_running(&self, job: &str) -> Result<bool, DatabaseError> {
-        let running: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ? AND status = 'running')",
-        )
-        .bind(job)
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(running)
     }
 
     /// Whether an image is still to be stored.
@@ -155,14 +178,13 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn is_awaited(&self, image: &str) -> Result<bool, DatabaseError> {
-        let awaited: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM images JOIN jobs ON jobs.id = images.job_id
-                            WHERE images.id = ? AND stored_at IS NULL
-                              AND status IN ('queued', 'running'))",
+        let awaited: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM images JOIN jobs ON jobs.id = images.job_id
+             WHERE images.id = $1 AND stored_at IS NULL AND status IN ('queued', 'running')",
         )
         .bind(image)
-        .fetch_one(&self.readers)
+        .fetch_optional(&self.readers)
         .await?;
-        Ok(awaited)
+        Ok(awaited.is_some())
     }
 }

@@ -2,6 +2,7 @@
 
 use darkroom_shared::job::{Image, Job, Page, Status};
 use darkroom_shared::request::Visibility;
+use sqlx::AssertSqlSafe;
 
 use super::rows::{ImageRow, JobRow, unreadable};
 use super::{Database, DatabaseError};
@@ -42,8 +43,8 @@ impl Database {
         let row: Option<JobRow> = sqlx::query_as(
             "SELECT jobs.*, job_readers.account AS reader, job_readers.task_id AS reader_task_id
              FROM jobs
-             LEFT JOIN job_readers ON job_readers.job_id = jobs.id AND job_readers.account = ?2
-             WHERE jobs.id = ?1 AND (jobs.account = ?2 OR job_readers.account IS NOT NULL)",
+             LEFT JOIN job_readers ON job_readers.job_id = jobs.id AND job_readers.account = $2
+             WHERE jobs.id = $1 AND (jobs.account = $2 OR job_readers.account IS NOT NULL)",
         )
         .bind(id)
         .bind(account)
@@ -70,15 +71,15 @@ impl Database {
     ) -> Result<Page<StoredJob>, DatabaseError> {
         let mut rows: Vec<JobRow> = sqlx::query_as(
             "SELECT * FROM jobs
-             WHERE account = ?1
-               AND (?2 IS NULL
-                    OR sequence < (SELECT sequence FROM jobs WHERE id = ?2 AND account = ?1))
-             ORDER BY sequence DESC LIMIT ?3",
+             WHERE account = $1
+               AND ($2 IS NULL
+                    OR sequence < (SELECT sequence FROM jobs WHERE id = $2 AND account = $1))
+             ORDER BY sequence DESC LIMIT $3",
         )
         .bind(account)
         .bind(after)
         // One more than asked for tells whether there is a next page.
-        .bind(limit + 1)
+        .bind(i64::from(limit) + 1)
         .fetch_all(&self.readers)
         .await?;
         let more = rows.len() > limit as usize;
@@ -110,10 +111,10 @@ impl Database {
     ) -> Result<Option<Image>, DatabaseError> {
         let row: Option<ImageRow> = sqlx::query_as(
             "SELECT images.* FROM images JOIN jobs ON jobs.id = images.job_id
-             WHERE images.id = ?1 AND stored_at IS NOT NULL AND deleted_at IS NULL
-               AND (account = ?2 OR EXISTS
+             WHERE images.id = $1 AND stored_at IS NOT NULL AND deleted_at IS NULL
+               AND (account = $2 OR EXISTS
                     (SELECT 1 FROM job_readers
-                     WHERE job_readers.job_id = jobs.id AND job_readers.account = ?2))",
+                     WHERE job_readers.job_id = jobs.id AND job_readers.account = $2))",
         )
         .bind(id)
         .bind(account)
@@ -128,8 +129,8 @@ impl Database {
     /// [`DatabaseError`].
     pub async fn status(&self, account: &str, id: &str) -> Result<Option<Status>, DatabaseError> {
         let name: Option<String> = sqlx::query_scalar(
-            "SELECT status FROM jobs WHERE id = ?1 AND (account = ?2 OR EXISTS
-                 (SELECT 1 FROM job_readers WHERE job_id = jobs.id AND job_readers.account = ?2))",
+            "SELECT status FROM jobs WHERE id = $1 AND (account = $2 OR EXISTS
+                 (SELECT 1 FROM job_readers WHERE job_id = jobs.id AND job_readers.account = $2))",
         )
         .bind(id)
         .bind(account)
@@ -145,7 +146,7 @@ impl Database {
     /// [`DatabaseError`].
     pub async fn visibility(&self, job: &str) -> Result<Visibility, DatabaseError> {
         let name: String =
-            sqlx::query_scalar("SELECT visibility FROM images WHERE job_id = ? LIMIT 1")
+            sqlx::query_scalar("SELECT visibility FROM images WHERE job_id = $1 LIMIT 1")
                 .bind(job)
                 .fetch_one(&self.readers)
                 .await?;
@@ -158,15 +159,15 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn ahead(&self, sequence: i64) -> Result<Ahead, DatabaseError> {
-        let (jobs, pixel_steps): (u32, i64) = sqlx::query_as(
-            "SELECT COUNT(*), COALESCE(SUM((steps - step) * pixels), 0) FROM jobs
-             WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < ?",
+        let (jobs, pixel_steps): (i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*), CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT) FROM jobs
+             WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < $1",
         )
         .bind(sequence)
         .fetch_one(&self.readers)
         .await?;
         Ok(Ahead {
-            jobs,
+            jobs: jobs as u32,
             pixel_steps: pixel_steps as u64,
         })
     }
@@ -177,7 +178,8 @@ impl Database {
     /// [`DatabaseError::Query`].
     pub async fn until_next_claim(&self) -> Result<u64, DatabaseError> {
         let pixel_steps: i64 = sqlx::query_scalar(
-            "SELECT COALESCE(SUM((steps - step) * pixels), 0) FROM jobs WHERE status = 'running'",
+            "SELECT CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT) FROM jobs
+             WHERE status = 'running'",
         )
         .fetch_one(&self.readers)
         .await?;
@@ -189,15 +191,21 @@ impl Database {
         mut jobs: Vec<StoredJob>,
         addresses: &Addresses,
     ) -> Result<Vec<StoredJob>, DatabaseError> {
-        let ids: Vec<&str> = jobs.iter().map(|stored| stored.job.id.as_str()).collect();
-        let images: Vec<ImageRow> = sqlx::query_as(
+        if jobs.is_empty() {
+            return Ok(jobs);
+        }
+        let places: Vec<String> = (1..=jobs.len()).map(|n| format!("${n}")).collect();
+        let statement = format!(
             "SELECT * FROM images
-             WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND job_id IN (SELECT value FROM json_each(?))
+             WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND job_id IN ({})
              ORDER BY job_id, position",
-        )
-        .bind(serde_json::json!(ids).to_string())
-        .fetch_all(&self.readers)
-        .await?;
+            places.join(", ")
+        );
+        let mut images = sqlx::query_as(AssertSqlSafe(statement));
+        for stored in &jobs {
+            images = images.bind(stored.job.id.clone());
+        }
+        let images: Vec<ImageRow> = images.fetch_all(&self.readers).await?;
         for row in images {
             let stored = jobs.iter_mut().find(|stored| stored.job.id == row.job_id);
             if let Some(stored) = stored {

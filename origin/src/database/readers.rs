@@ -24,18 +24,19 @@ impl Database {
         task_id: Option<&str>,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
-        let is_public: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM images WHERE job_id = ?1)
-                AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = ?1 AND visibility <> 'public')",
+        let public: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE job_id = $1) AND NOT EXISTS
+                (SELECT 1 FROM images WHERE job_id = $1 AND visibility <> 'public')",
         )
         .bind(job)
-        .fetch_one(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
+        let is_public = public.is_some();
         if is_public {
             sqlx::query(
                 "INSERT INTO job_readers (job_id, account, task_id)
-                 SELECT id, ?2, ?3 FROM jobs WHERE id = ?1 AND account <> ?2
-                 ON CONFLICT DO UPDATE SET task_id = excluded.task_id",
+                 SELECT id, $2, $3 FROM jobs WHERE id = $1 AND account <> $2
+                 ON CONFLICT (job_id, account) DO UPDATE SET task_id = excluded.task_id",
             )
             .bind(job)
             .bind(account)
@@ -54,15 +55,20 @@ impl Database {
     /// [`DatabaseError`].
     pub async fn give_up(&self, job: &str, account: &str) -> Result<GivenUp, DatabaseError> {
         let mut transaction = self.write().await?;
-        let left = sqlx::query("DELETE FROM job_readers WHERE job_id = ? AND account = ?")
+        // Nothing is changed but that who gives it up next has to wait.
+        sqlx::query("UPDATE jobs SET account = account WHERE id = $1")
+            .bind(job)
+            .execute(&mut *transaction)
+            .await?;
+        let left = sqlx::query("DELETE FROM job_readers WHERE job_id = $1 AND account = $2")
             .bind(job)
             .bind(account)
             .execute(&mut *transaction)
             .await?;
         if left.rows_affected() == 0 {
             let heir: Option<(String, Option<String>)> = sqlx::query_as(
-                "DELETE FROM job_readers WHERE job_id = ?1 AND account =
-                    (SELECT MIN(account) FROM job_readers WHERE job_id = ?1)
+                "DELETE FROM job_readers WHERE job_id = $1 AND account =
+                    (SELECT MIN(account) FROM job_readers WHERE job_id = $1)
                  RETURNING account, task_id",
             )
             .bind(job)
@@ -71,7 +77,7 @@ impl Database {
             let Some((heir, task_id)) = heir else {
                 return Ok(GivenUp::ByAll);
             };
-            sqlx::query("UPDATE jobs SET account = ?, task_id = ? WHERE id = ?")
+            sqlx::query("UPDATE jobs SET account = $1, task_id = $2 WHERE id = $3")
                 .bind(heir)
                 .bind(task_id)
                 .bind(job)

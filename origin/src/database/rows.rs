@@ -21,7 +21,9 @@ pub(super) struct JobRow {
     reader_task_id: Option<String>,
     status: String,
     recipe: String,
+    #[sqlx(try_from = "i64")]
     step: u32,
+    #[sqlx(try_from = "i64")]
     steps: u32,
     created_at: i64,
     started_at: Option<i64>,
@@ -37,7 +39,9 @@ pub(super) struct ImageRow {
     object_key: String,
     seed: i64,
     visibility: String,
+    #[sqlx(try_from = "i64")]
     width: u32,
+    #[sqlx(try_from = "i64")]
     height: u32,
     content_type: String,
     bytes: i64,

@@ -1,18 +1,18 @@
 //! What jobs begin with, kept as long as they have not ended.
 
 use darkroom_shared::recipe::Recipe;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::DatabaseError;
 use crate::engine::{Picture, Start};
 
 /// Keeps what a job begins with.
 pub(super) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     job: &str,
     start: &Start,
 ) -> Result<(), DatabaseError> {
-    sqlx::query("INSERT INTO job_starts (job_id, image, mask) VALUES (?, ?, ?)")
+    sqlx::query("INSERT INTO job_starts (job_id, image, mask) VALUES ($1, $2, $3)")
         .bind(job)
         .bind(&start.image.rgb)
         .bind(&start.mask)
@@ -23,12 +23,12 @@ pub(super) async fn put(
 
 /// What a job begins with, `None` for noise alone.
 pub(super) async fn get(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     job: &str,
     recipe: &Recipe,
 ) -> Result<Option<Start>, DatabaseError> {
     let row: Option<(Vec<u8>, Option<Vec<u8>>)> =
-        sqlx::query_as("SELECT image, mask FROM job_starts WHERE job_id = ?")
+        sqlx::query_as("SELECT image, mask FROM job_starts WHERE job_id = $1")
             .bind(job)
             .fetch_optional(connection)
             .await?;
@@ -43,11 +43,8 @@ pub(super) async fn get(
 }
 
 /// Forgets what a job began with.
-pub(super) async fn remove(
-    connection: &mut SqliteConnection,
-    job: &str,
-) -> Result<(), DatabaseError> {
-    sqlx::query("DELETE FROM job_starts WHERE job_id = ?")
+pub(super) async fn remove(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+    sqlx::query("DELETE FROM job_starts WHERE job_id = $1")
         .bind(job)
         .execute(connection)
         .await?;

@@ -1,11 +1,16 @@
 //! "Look again": who follows a job waits here instead of asking the database over and over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 
 /// A watcher that falls further behind than this many changes looks again anyway.
 const BACKLOG: usize = 256;
+/// A watcher that hears nothing looks again after this: another machine may have changed the job,
+/// and its word been lost.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Says which job has changed, to whoever watches it.
 #[derive(Clone, Debug)]
@@ -49,6 +54,11 @@ impl Changes {
 impl Watch {
     /// Returns when the job may have changed.
     pub async fn changed(&mut self) {
+        // Whichever it was, whoever watches looks again.
+        drop(timeout(SILENCE, self.told()).await);
+    }
+
+    async fn told(&mut self) {
         loop {
             match self.receiver.recv().await {
                 Ok(job) if job == self.job => return,

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::{AtWork, Endings, Phase};
 use crate::cause::chain;
-use crate::database::{ClaimedImage, ClaimedJob};
+use crate::database::{ClaimedImage, ClaimedJob, Stored};
 use crate::encode::{EncodeError, encode};
 use crate::engine::Picture;
 use crate::spool::{Spool, SpoolError};
@@ -117,7 +117,7 @@ impl Delivery {
     }
 
     async fn carry(&self, task: Task, picture: Option<Picture>, encoding: OwnedSemaphorePermit) {
-        let job = task.job.id.clone();
+        let lease = task.job.lease.clone();
         let spooled = match picture {
             Some(picture) => self.put_into_spool(&task, picture).await,
             None => Ok(()),
@@ -128,9 +128,10 @@ impl Delivery {
             Err(cause) => Err(cause),
         };
         if let Err(cause) = delivered {
+            let job = &lease.job;
             tracing::error!(job, error = chain(&*cause), "a picture could not be kept");
             self.endings
-                .failed(&job, Code::Internal, "the picture could not be kept")
+                .failed(&lease, Code::Internal, "the picture could not be kept")
                 .await;
         }
     }
@@ -152,16 +153,18 @@ impl Delivery {
         let image = task.image.id.clone();
         match self.upload(&mut task).await? {
             Upload::Stored { bytes, sha256 } => {
-                let recorded = self
+                let stored = self
                     .endings
-                    .stored(&task.job.id, &image, bytes, &sha256)
+                    .stored(&task.job.lease, &image, bytes, &sha256)
                     .await;
-                // Kept until the database says so: the next process sends these bytes again.
-                if recorded {
-                    self.remove(image).await;
+                match stored {
+                    Some(Stored::One | Stored::Last) => self.remove(image).await,
+                    Some(Stored::Unwanted) => self.remove_unless_awaited(image).await,
+                    // Kept until the database says so: the next process sends these bytes again.
+                    None => {}
                 }
             }
-            Upload::JobEnded => self.remove(image).await,
+            Upload::JobEnded => self.remove_unless_awaited(image).await,
             Upload::Stopped => {}
         }
         Ok(())
@@ -194,7 +197,7 @@ impl Delivery {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(
-                        job = task.job.id,
+                        job = task.job.lease.job,
                         failures,
                         error = chain(&error),
                         "the store did not take a picture yet"
@@ -233,7 +236,14 @@ impl Delivery {
         Ok(spawn_blocking(work).await??)
     }
 
-    /// A file that stays costs room until the next start, and no job its success.
+    /// A job that was lost may have been taken up again here, and wait for this very file.
+    async fn remove_unless_awaited(&self, image: String) {
+        if matches!(self.endings.database.is_awaited(&image).await, Ok(false)) {
+            self.remove(image).await;
+        }
+    }
+
+    /// A file that stays costs room for a while, and no job its success.
     async fn remove(&self, image: String) {
         let spool = self.spool.clone();
         let removal = spawn_blocking(move || spool.remove(&image).map_err(Cause::from));

@@ -6,10 +6,11 @@ use darkroom_shared::problem::Code;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::pause::some_pause;
 use super::{Changes, Phase, Progress, Running};
 use crate::cause::chain;
 use crate::clock;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Lease, Stored};
 use crate::storage::backoff;
 
 /// Ends jobs, and tells those who work on them or watch them.
@@ -28,34 +29,59 @@ pub struct Endings {
 }
 
 impl Endings {
-    /// Records that a job's image is stored. False where the process ends first.
-    pub async fn stored(&self, job: &str, image: &str, bytes: u64, sha256: &str) -> bool {
+    /// Records that a job's image is stored; `None` where the process ends first.
+    pub async fn stored(
+        &self,
+        lease: &Lease,
+        image: &str,
+        bytes: u64,
+        sha256: &str,
+    ) -> Option<Stored> {
         // A job that has ended takes no more previews.
         self.progress.written().await;
+        let job = &lease.job;
         let write = || {
             self.database
-                .image_stored(image, bytes, sha256, clock::now())
+                .image_stored(lease, image, bytes, sha256, clock::now())
         };
-        let Some(ended) = self.until_written(job, write).await else {
-            return false;
-        };
-        if ended {
+        let stored = self.until_written(job, write).await?;
+        if stored == Stored::Last {
             tracing::info!(job, "the job has succeeded");
             self.changes.announce(job);
         }
-        true
+        Some(stored)
     }
 
     /// Records that a job failed. `message` is for its owner; the cause has been logged.
-    pub async fn failed(&self, job: &str, code: Code, message: &str) {
+    pub async fn failed(&self, lease: &Lease, code: Code, message: &str) {
         let error = JobError {
             code,
             message: message.to_owned(),
         };
-        let write = || self.database.fail(job, &error, clock::now());
-        if self.until_written(job, write).await == Some(true) {
-            self.running.end(job);
-            self.changes.announce(job);
+        let write = || self.database.fail(lease, &error, clock::now());
+        if self.until_written(&lease.job, write).await == Some(true) {
+            self.running.end(&lease.job);
+            self.changes.announce(&lease.job);
+        }
+    }
+
+    /// Records that a try to make a job failed: it is tried again a while later, here or
+    /// elsewhere, unless that has been done often enough.
+    pub async fn tried(&self, lease: &Lease, code: Code, message: &str) {
+        let error = JobError {
+            code,
+            message: message.to_owned(),
+        };
+        let write = || async {
+            let now = self.database.now().await?;
+            self.database
+                .try_again(lease, &error, some_pause, now)
+                .await
+        };
+        if let Some(tried) = self.until_written(&lease.job, write).await {
+            tracing::info!(job = lease.job, ?tried, "the try has ended");
+            self.running.lost(lease);
+            self.changes.announce(&lease.job);
         }
     }
 

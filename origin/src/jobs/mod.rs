@@ -3,12 +3,16 @@
 //!
 //! The database is the truth: the queue, the worker and deliveries know of each other only
 //! through it, through `changes` that say "look again", and through `running`, the flag
-//! that ends a run early.
+//! that ends a run early. The worker has a job on a lease, which the `heartbeat` renews; what other
+//! machines do with jobs of the same database is heard by `following`.
 
 mod changes;
 mod delivery;
 mod endings;
+mod following;
+mod heartbeat;
 mod pace;
+mod pause;
 mod phase;
 mod progress;
 mod queue;
@@ -18,6 +22,8 @@ mod worker;
 pub use changes::{Changes, Watch};
 pub use delivery::{Delivery, Task};
 pub use endings::Endings;
+pub use following::Following;
+pub use heartbeat::Heartbeat;
 pub use pace::Pace;
 pub use phase::Phase;
 pub use progress::{Preview, Progress};

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Changes, Running};
 use crate::cause::chain;
 use crate::clock;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Lease};
 use crate::encode;
 use crate::engine::Picture;
 
@@ -26,7 +26,7 @@ enum Message {
 
 #[derive(Debug)]
 struct Update {
-    job: String,
+    lease: Lease,
     step: u32,
     preview: Option<Preview>,
 }
@@ -65,14 +65,14 @@ impl Progress {
     }
 
     /// Takes in that `step` steps of a job are done, and what can be seen by then.
-    pub fn report(&self, job: &str, step: u32, preview: Option<Preview>) {
+    pub fn report(&self, lease: &Lease, step: u32, preview: Option<Preview>) {
         let update = Update {
-            job: job.to_owned(),
+            lease: lease.clone(),
             step,
             preview,
         };
         if self.sender.send(Message::Update(update)).is_err() {
-            tracing::error!(job, "progress is no longer written down");
+            tracing::error!(job = lease.job, "progress is no longer written down");
         }
     }
 
@@ -97,7 +97,8 @@ impl Record {
     async fn take(&self, waiting: &mut Option<Update>, message: Message) {
         match message {
             Message::Update(update) => {
-                let is_passed = |older: &Update| older.job == update.job && older.preview.is_none();
+                let is_passed =
+                    |older: &Update| older.lease == update.lease && older.preview.is_none();
                 if !waiting.as_ref().is_none_or(is_passed) {
                     self.write(waiting.take()).await;
                 }
@@ -117,7 +118,7 @@ impl Record {
         if let Err(error) = self.try_to_write(update).await {
             // The job's end is what counts, and is written by others with more patience.
             tracing::warn!(
-                job = update.job,
+                job = update.lease.job,
                 error = chain(&error),
                 "progress was not written down"
             );
@@ -125,16 +126,22 @@ impl Record {
     }
 
     async fn try_to_write(&self, update: &Update) -> Result<(), DatabaseError> {
-        let Update { job, step, preview } = update;
-        let preview = preview.as_ref().and_then(|preview| url(job, preview));
+        let Update {
+            lease,
+            step,
+            preview,
+        } = update;
+        let preview = preview
+            .as_ref()
+            .and_then(|preview| url(&lease.job, preview));
         let recorded = self
             .database
-            .progress(job, *step, preview.as_deref(), clock::now());
+            .progress(lease, *step, preview.as_deref(), clock::now());
         if recorded.await? {
-            self.changes.announce(job);
-        } else if !self.database.is_running(job).await? {
-            // Ended by somebody who could not reach the engine.
-            self.running.end(job);
+            self.changes.announce(&lease.job);
+        } else if !self.database.holds(lease).await? {
+            // Ended by somebody who could not reach the engine, or taken up by another.
+            self.running.lost(lease);
         }
         Ok(())
     }

@@ -15,8 +15,7 @@ use tokio::time::sleep;
 
 use super::{Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
-use crate::clock;
-use crate::database::{Claim, ClaimedJob};
+use crate::database::{Claim, ClaimedJob, DatabaseError, Lease};
 use crate::engine::{Engine, EngineError, Picture, Start, Step};
 
 /// What a main thread has; a thread's own default is a quarter of it.
@@ -25,7 +24,7 @@ const STACK: usize = 8 << 20;
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 /// Before looking into an empty queue again although nothing rang: whatever way a job gets
 /// there, it does not wait for the next one.
-const IDLE_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const IDLE_PAUSE: Duration = Duration::from_secs(3);
 
 /// Whatever kept a model from being loaded, or ended the engine's thread.
 pub type EngineFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +43,8 @@ pub enum EngineState {
 /// What the engine's thread works with.
 #[derive(Debug)]
 pub struct Worker {
+    /// In whose name jobs are claimed.
+    pub machine: String,
     /// Ends jobs that fail.
     pub endings: Endings,
     /// Takes the pictures over.
@@ -119,10 +120,14 @@ impl Worker {
         let mut phases = self.phases.clone();
         self.runtime.block_on(async {
             while *phases.borrow() == Phase::Serving {
-                let pause = match self.endings.database.claim(clock::now()).await {
+                let pause = match self.claim().await {
                     Ok(Some(Claim::Job(job))) => return Some(*job),
                     Ok(Some(Claim::Unreadable { job, source })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
+                        self.endings.changes.announce(&job);
+                        continue;
+                    }
+                    Ok(Some(Claim::Complete { job })) => {
                         self.endings.changes.announce(&job);
                         continue;
                     }
@@ -146,18 +151,23 @@ impl Worker {
         })
     }
 
+    async fn claim(&self) -> Result<Option<Claim>, DatabaseError> {
+        let database = &self.endings.database;
+        database.claim(&self.machine, database.now().await?).await
+    }
+
     /// Makes the pictures of a job that are not stored yet.
     fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>) {
-        let work = self.endings.running.begin(&job.id);
-        self.endings.changes.announce(&job.id);
+        let work = self.endings.running.begin(&job.lease);
+        self.endings.changes.announce(&job.lease.job);
         tracing::info!(
-            job = job.id,
+            job = job.lease.job,
             images = job.images.len(),
             "the job is taken up"
         );
         // Canceled after the claim but before the flag was up: nobody could have set it.
-        let running = self.endings.database.is_running(&job.id);
-        if matches!(self.runtime.block_on(running), Ok(false)) {
+        let held = self.endings.database.holds(&job.lease);
+        if matches!(self.runtime.block_on(held), Ok(false)) {
             return;
         }
         for image in &job.images {
@@ -191,7 +201,7 @@ impl Worker {
         if held.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))? {
             self.endings
                 .progress
-                .report(&task.job.id, before + steps, None);
+                .report(&task.job.lease, before + steps, None);
             return Ok(None);
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
@@ -204,7 +214,7 @@ impl Worker {
             let preview = preview(task, step);
             self.endings
                 .progress
-                .report(&task.job.id, before + step.done, preview);
+                .report(&task.job.lease, before + step.done, preview);
             last = Instant::now();
             ControlFlow::Continue(())
         };
@@ -221,30 +231,37 @@ impl Worker {
         task.work.has_ended() || *self.phases.borrow() == Phase::Stopping
     }
 
-    /// Ends a job whose picture was not made. One that was stopped has been ended, or will be
+    /// Ends a job whose picture was not made, or a try of it. One that was stopped has been ended, or will be
     /// handed back, by who stopped it.
     fn give_up(&self, task: &Task, failure: Failure) {
-        let job = &task.job.id;
-        let (code, message) = match failure {
+        let lease = &task.job.lease;
+        let job = &lease.job;
+        match failure {
             Failure::Stopped => {
                 tracing::info!(job, "the job was stopped");
                 return;
             }
             Failure::Error(error @ EngineError::Invalid { .. }) => {
                 tracing::info!(job, "the engine does not take the request");
-                (Code::Invalid, error.to_string())
+                let message = error.to_string();
+                let failed = self.endings.failed(lease, Code::Invalid, &message);
+                self.runtime.block_on(failed);
             }
             Failure::Error(error) => {
                 tracing::error!(job, error = chain(&error), "the picture could not be made");
-                (Code::GenerationFailed, "the engine failed".to_owned())
+                self.tried(lease);
             }
             Failure::Panic(panic) => {
                 tracing::error!(job, panic, "the engine panicked");
-                (Code::GenerationFailed, "the engine failed".to_owned())
+                self.tried(lease);
             }
-        };
-        self.runtime
-            .block_on(self.endings.failed(job, code, &message));
+        }
+    }
+
+    fn tried(&self, lease: &Lease) {
+        let code = Code::GenerationFailed;
+        let tried = self.endings.tried(lease, code, "the engine failed");
+        self.runtime.block_on(tried);
     }
 }
 
@@ -260,7 +277,11 @@ fn preview(task: &Task, step: &Step<'_>) -> Option<Preview> {
         }),
         Err(error) => {
             // Nobody's picture is worse for it.
-            tracing::warn!(job = task.job.id, error = chain(&error), "no preview");
+            tracing::warn!(
+                job = task.job.lease.job,
+                error = chain(&error),
+                "no preview"
+            );
             None
         }
     }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -23,7 +23,7 @@ impl Wake for Woken {
 /// is done.
 pub async fn hang_up_once<T>(
     call: impl Future<Output = T>,
-    database: &mut SqliteConnection,
+    database: &mut AnyConnection,
     recorded: &'static str,
 ) {
     let woken = Arc::new(Woken(Notify::new()));
@@ -34,11 +34,11 @@ pub async fn hang_up_once<T>(
         assert!(poll.is_pending(), "the call was answered first");
         // What it waits for is there; it does not get to know before we have looked.
         timeout(LIMIT, woken.0.notified()).await.expect("woken");
-        let recorded: bool = sqlx::query_scalar(recorded)
-            .fetch_one(&mut *database)
+        let recorded: Option<i64> = sqlx::query_scalar(recorded)
+            .fetch_optional(&mut *database)
             .await
             .expect("asked");
-        if recorded {
+        if recorded.is_some() {
             return;
         }
     }

@@ -2,27 +2,26 @@
 
 pub mod bucket;
 pub mod call;
+pub mod databases;
 pub mod engine;
 pub mod hang_up;
 pub mod sse;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
-use darkroom_origin::database::Address;
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use call::{Answer, Call};
+pub use databases::{database, on_postgres};
 use engine::StubEngine;
 use sse::Events;
 
@@ -42,6 +41,8 @@ pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
     pub storage: Option<Storage>,
+    /// The folder whose database it shares, where not its own.
+    pub shares: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -50,6 +51,7 @@ impl Default for Setup {
             engine: StubEngine::default(),
             queue_limit: 100,
             storage: None,
+            shares: None,
         }
     }
 }
@@ -68,15 +70,6 @@ pub async fn until(mut happened: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(LIMIT, waiting)
         .await
         .expect("it happens in time");
-}
-
-/// A connection of its own to the database of an origin over `folder`.
-pub async fn database(folder: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(folder.join("darkroom.db"));
-    let options = options.busy_timeout(LIMIT);
-    SqliteConnection::connect_with(&options)
-        .await
-        .expect("database")
 }
 
 impl Origin {
@@ -106,9 +99,9 @@ impl Origin {
             secrets: secrets(),
             addresses: Addresses::edge("http://edge.test"),
             queue_limit: setup.queue_limit,
-            database: Address::file(folder.join("darkroom.db")),
+            database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
-            spool: folder.join("spool"),
+            data_dir: folder.to_owned(),
         };
         let engine = setup.engine;
         let service = Service::start(options, move || Ok(Box::new(engine)))

@@ -1,0 +1,58 @@
+//! What the two databases do not have in common. All other SQL is written once: numbered
+//! parameters (`$1`), whole numbers of 64 bits, text and bytes are the same in both.
+
+use std::fmt::Debug;
+
+/// A database's own words.
+pub(super) trait Dialect: Debug + Send + Sync {
+    /// Begins a transaction that will write.
+    fn begin(&self) -> &'static str;
+
+    /// At the end of a `SELECT` within a transaction: locks the rows and passes over those that
+    /// another transaction has locked.
+    fn skip_locked(&self) -> &'static str;
+
+    /// Asks for the moment it is, in Unix milliseconds.
+    fn clock(&self) -> &'static str;
+}
+
+/// `SQLite`: one process, one writer at a time.
+#[derive(Debug)]
+pub(super) struct Sqlite;
+
+impl Dialect for Sqlite {
+    /// `SQLite` cannot make a writer of a reader while another process writes, so the lock is
+    /// taken first, where waiting for it is possible.
+    fn begin(&self) -> &'static str {
+        "BEGIN IMMEDIATE"
+    }
+
+    /// Nobody else writes.
+    fn skip_locked(&self) -> &'static str {
+        ""
+    }
+
+    fn clock(&self) -> &'static str {
+        "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    }
+}
+
+/// `PostgreSQL`: many processes on many machines.
+#[derive(Debug)]
+pub(super) struct Postgres;
+
+impl Dialect for Postgres {
+    /// Each statement sees what others have committed by then; what must not change under a
+    /// transaction, it locks.
+    fn begin(&self) -> &'static str {
+        "BEGIN ISOLATION LEVEL READ COMMITTED"
+    }
+
+    fn skip_locked(&self) -> &'static str {
+        "FOR UPDATE SKIP LOCKED"
+    }
+
+    fn clock(&self) -> &'static str {
+        "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    }
+}

@@ -1,0 +1,335 @@
+//! What two workers can do to one job: claims, leases and tokens, right at the database, where the
+//! clock is the test's.
+
+use std::time::Duration;
+
+use darkroom_origin::database::{
+    Acceptance, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage, NewJob,
+    Stored, Tried,
+};
+use darkroom_shared::job::{JobError, Status};
+use darkroom_shared::problem::Code;
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::{Format, MaskChannel, Visibility};
+use futures_util::future::join_all;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::support::databases::address;
+
+const LEASE_MS: i64 = LEASE.as_millis() as i64;
+
+/// A database of its own, opened twice, as by two processes.
+struct Shared {
+    a: Database,
+    b: Database,
+    _folder: TempDir,
+}
+
+impl Shared {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let address = address(folder.path()).await;
+        Self {
+            a: Database::open(&address).await.expect("opened"),
+            b: Database::open(&address).await.expect("opened"),
+            _folder: folder,
+        }
+    }
+
+    async fn accept(&self, images: usize) -> NewJob {
+        let job = job(images);
+        let accepted = self.a.accept(&job, 100).await.expect("accepted");
+        assert_eq!(accepted, Acceptance::Accepted);
+        job
+    }
+
+    async fn status(&self, job: &Lease) -> Option<Status> {
+        self.a.status("alice", &job.job).await.expect("read")
+    }
+
+    async fn close(self) {
+        self.a.close().await;
+        self.b.close().await;
+    }
+}
+
+fn job(images: usize) -> NewJob {
+    NewJob {
+        id: Uuid::new_v4(),
+        account: "alice".into(),
+        task_id: None,
+        recipe: Recipe {
+            prompt: "p".into(),
+            negative_prompt: None,
+            width: 64,
+            height: 64,
+            steps: 4,
+            guidance_scale: 1.0,
+            scheduler: "euler".into(),
+            seed: 1,
+            model: "m".into(),
+            revision: "r".into(),
+            engine: "e".into(),
+            format: Format::Png,
+            jpeg_quality: None,
+            init_image: None,
+            mask: None,
+            mask_channel: MaskChannel::default(),
+            strength: None,
+        },
+        visibility: Visibility::Public,
+        images: (0..images)
+            .map(|_| NewImage {
+                id: Uuid::new_v4(),
+                key: Uuid::new_v4().to_string(),
+                seed: 1,
+                recipe_sha256: "s".into(),
+            })
+            .collect(),
+        start: None,
+        previews: 0,
+        now: 0,
+    }
+}
+
+async fn claim(database: &Database, holder: &str, now: i64) -> Option<ClaimedJob> {
+    match database.claim(holder, now).await.expect("asked")? {
+        Claim::Job(job) => Some(*job),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn error() -> JobError {
+    JobError {
+        code: Code::GenerationFailed,
+        message: "the engine failed".into(),
+    }
+}
+
+fn no_pause(_: u32) -> Duration {
+    Duration::ZERO
+}
+
+#[tokio::test]
+async fn who_lost_a_job_can_do_nothing_more_about_it() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let first = claim(&shared.a, "a", 1).await.expect("a job");
+    let (old, image) = (&first.lease, &first.images[0].id);
+    let over = 1 + LEASE_MS + 1;
+    let back = shared.b.expire(no_pause, over).await.expect("looked");
+    assert_eq!(back, [old.job.clone()]);
+    let second = claim(&shared.b, "b", over).await.expect("the job");
+    assert!(second.lease.token > old.token);
+
+    assert!(!shared.a.holds(old).await.expect("asked"));
+    assert!(!shared.a.progress(old, 1, None, over).await.expect("asked"));
+    let stored = shared.a.image_stored(old, image, 1, "s", over).await;
+    assert_eq!(stored.expect("asked"), Stored::Unwanted);
+    assert!(!shared.a.fail(old, &error(), over).await.expect("asked"));
+    let tried = shared.a.try_again(old, &error(), no_pause, over).await;
+    assert_eq!(tried.expect("asked"), Tried::Lost);
+    let lost = shared.a.renew(std::slice::from_ref(old), over).await;
+    assert_eq!(lost.expect("asked"), std::slice::from_ref(old));
+    assert_eq!(shared.status(old).await, Some(Status::Running));
+
+    let progress = shared.b.progress(&second.lease, 1, None, over).await;
+    assert!(progress.expect("recorded"));
+    let stored = shared
+        .b
+        .image_stored(&second.lease, image, 1, "s", over)
+        .await;
+    assert_eq!(stored.expect("recorded"), Stored::Last);
+    assert_eq!(shared.status(old).await, Some(Status::Succeeded));
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_lease_holds_as_long_as_it_is_renewed() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let lease = claim(&shared.a, "a", 0).await.expect("a job").lease;
+    let leases = [lease];
+    let mut now = 0;
+    for _ in 0..3 {
+        now += LEASE_MS;
+        assert!(
+            shared
+                .a
+                .renew(&leases, now)
+                .await
+                .expect("asked")
+                .is_empty()
+        );
+        let back = shared.b.expire(no_pause, now + LEASE_MS).await;
+        assert!(back.expect("looked").is_empty());
+    }
+    assert!(claim(&shared.b, "b", now).await.is_none());
+
+    let [lease] = &leases;
+    assert!(shared.b.cancel(&lease.job, now).await.expect("canceled"));
+    assert_eq!(shared.a.renew(&leases, now).await.expect("asked"), leases);
+    let back = shared.b.expire(no_pause, now + 2 * LEASE_MS).await;
+    assert!(back.expect("looked").is_empty());
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn no_job_is_claimed_twice() {
+    let shared = Shared::open().await;
+    for _ in 0..6 {
+        shared.accept(1).await;
+    }
+    let claims = (0..12).map(|n| match n % 2 {
+        0 => claim(&shared.a, "a", 1),
+        _ => claim(&shared.b, "b", 1),
+    });
+    let claimed = join_all(claims).await.into_iter().flatten();
+    let mut jobs: Vec<_> = claimed.map(|job| job.lease.job).collect();
+    // Who passes over a row that is being claimed may see none left; the next look finds it.
+    while let Some(job) = claim(&shared.a, "a", 1).await {
+        jobs.push(job.lease.job);
+    }
+    assert_eq!(jobs.len(), 6);
+    jobs.sort_unstable();
+    jobs.dedup();
+    assert_eq!(jobs.len(), 6);
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_is_tried_again_later_and_not_for_ever() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let pause = |attempts| Duration::from_millis(100 * u64::from(attempts));
+    let mut now = 0;
+    for attempt in 1..MAX_ATTEMPTS {
+        let lease = claim(&shared.a, "a", now).await.expect("a job").lease;
+        let tried = shared.a.try_again(&lease, &error(), pause, now).await;
+        assert_eq!(tried.expect("recorded"), Tried::Again);
+        assert_eq!(shared.status(&lease).await, Some(Status::Queued));
+        let due = now + pause(attempt).as_millis() as i64;
+        assert!(claim(&shared.b, "b", due - 1).await.is_none());
+        now = due;
+    }
+    let lease = claim(&shared.b, "b", now).await.expect("a job").lease;
+    let tried = shared.b.try_again(&lease, &error(), pause, now).await;
+    assert_eq!(tried.expect("recorded"), Tried::Failed);
+    assert_eq!(shared.status(&lease).await, Some(Status::Failed));
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_takes_its_workers_down_fails_unless_it_only_has_to_be_stored() {
+    let shared = Shared::open().await;
+    let [hard, made] = [shared.accept(1).await, shared.accept(1).await];
+    let mut now = 0;
+    for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..2 {
+            let job = claim(&shared.a, "a", now).await.expect("a job");
+            if job.lease.job == made.id.to_string() {
+                let progress = shared.a.progress(&job.lease, 4, None, now).await;
+                assert!(progress.expect("recorded"));
+            }
+        }
+        now += LEASE_MS + 1;
+        assert_eq!(
+            shared.b.expire(no_pause, now).await.expect("looked").len(),
+            2
+        );
+    }
+    let status = async |job: &NewJob| {
+        let status = shared.a.status("alice", &job.id.to_string()).await;
+        status.expect("read").expect("a job")
+    };
+    assert_eq!(status(&hard).await, Status::Failed);
+    assert_eq!(status(&made).await, Status::Queued);
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_process_that_starts_takes_back_what_the_one_before_it_held_and_no_more() {
+    let shared = Shared::open().await;
+    for _ in 0..2 {
+        shared.accept(1).await;
+    }
+    let mine = claim(&shared.a, "a", 1).await.expect("a job").lease;
+    let others = claim(&shared.b, "b", 1).await.expect("a job").lease;
+    assert_eq!(shared.a.release("a", 2).await.expect("released"), 1);
+    assert_eq!(shared.status(&mine).await, Some(Status::Queued));
+    assert!(shared.b.holds(&others).await.expect("asked"));
+    let again = claim(&shared.a, "a", 2).await.expect("at once");
+    assert_eq!(again.lease.job, mine.job);
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_is_stored_after_its_job_was_handed_back_ends_the_job() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let job = claim(&shared.a, "a", 1).await.expect("a job");
+    assert_eq!(shared.a.hand_back("a", 2).await.expect("handed back"), 1);
+    let image = &job.images[0].id;
+    let stored = shared.a.image_stored(&job.lease, image, 1, "s", 3).await;
+    assert_eq!(stored.expect("recorded"), Stored::Last);
+    assert_eq!(shared.status(&job.lease).await, Some(Status::Succeeded));
+    assert!(claim(&shared.b, "b", 4).await.is_none());
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn of_pictures_that_are_stored_at_one_moment_one_is_the_last() {
+    let shared = Shared::open().await;
+    for _ in 0..5 {
+        shared.accept(4).await;
+        let job = claim(&shared.a, "a", 1).await.expect("a job");
+        let all = job.images.iter().enumerate().map(|(n, image)| {
+            let database = [&shared.a, &shared.b][n % 2];
+            database.image_stored(&job.lease, &image.id, 1, "s", 2)
+        });
+        let all = join_all(all).await.into_iter();
+        let last = all.filter(|stored| matches!(stored, Ok(Stored::Last)));
+        assert_eq!(last.count(), 1);
+        assert_eq!(shared.status(&job.lease).await, Some(Status::Succeeded));
+    }
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_handed_in_twice_at_one_moment_is_one() {
+    let shared = Shared::open().await;
+    for _ in 0..5 {
+        let job = job(1);
+        let (first, second) = tokio::join!(shared.a.accept(&job, 100), shared.b.accept(&job, 100));
+        let mut both = [first.expect("accepted"), second.expect("accepted")];
+        both.sort_unstable_by_key(|acceptance| *acceptance != Acceptance::Accepted);
+        assert_eq!(both, [Acceptance::Accepted, Acceptance::Known]);
+    }
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
+    let shared = Shared::open().await;
+    for _ in 0..5 {
+        let job = shared.accept(1).await.id.to_string();
+        for account in ["bob", "carol", "dave"] {
+            assert!(
+                shared
+                    .a
+                    .add_reader(&job, account, None)
+                    .await
+                    .expect("asked")
+            );
+        }
+        let all = ["alice", "bob", "carol", "dave"].map(|account| {
+            let database = if account < "c" { &shared.a } else { &shared.b };
+            database.give_up(&job, account)
+        });
+        let all = join_all(all).await.into_iter();
+        let last = all.filter(|given_up| matches!(given_up, Ok(GivenUp::ByAll)));
+        assert_eq!(last.count(), 1);
+    }
+    shared.close().await;
+}
