@@ -3,12 +3,18 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use darkroom_shared::signature::{self, Parts, Secret};
 use serde_json::Value;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo-model");
+
+/// Far beyond what anything here takes, half a minute until another machine's job is taken up
+/// included.
+const LIMIT: Duration = Duration::from_secs(90);
 
 const SECRETS: &str = "a:0123456789abcdef0123456789abcdef";
 
@@ -224,6 +230,96 @@ fn serve_says_that_it_drains_and_ends_at_once_when_told_twice() {
     tell();
     line_with("told twice to end");
     assert_eq!(child.wait().expect("ended").code(), Some(1));
+}
+
+/// A service that runs, and what it logs.
+struct Running {
+    child: Child,
+    lines: Receiver<Value>,
+    address: String,
+}
+
+impl Running {
+    /// Starts it, and returns when it makes pictures.
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+        let log = BufReader::new(child.stderr.take().expect("log"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let lines = log.lines().map_while(Result::ok);
+            lines
+                .filter_map(|line| serde_json::from_str(&line).ok())
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut running = Self {
+            child,
+            lines,
+            address: String::new(),
+        };
+        let listening = running.logs("listening");
+        let address = listening["address"].as_str().expect("address");
+        address.clone_into(&mut running.address);
+        running.logs("the engine is ready");
+        running
+    }
+
+    /// Waits for a line with this message.
+    fn logs(&self, message: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).expect("a line in time");
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// Hands in a job that takes some seconds, and kills the service (`kill -9`) while it makes it;
+    /// the job's id.
+    fn killed_at_work(self, just_before: impl FnOnce()) -> Value {
+        let job = br#"{"prompt":"p","width":128,"height":128,"steps":150}"#;
+        let accepted = send(&self.address, "POST", "/api/media/generate-image", job);
+        assert!(accepted.starts_with("HTTP/1.1 202"), "{accepted}");
+        let job = self.logs("the job is taken up")["job"].clone();
+        just_before();
+        drop(self);
+        job
+    }
+
+    fn makes(&self, job: &Value) {
+        assert_eq!(self.logs("the job is taken up")["job"], *job);
+        assert_eq!(self.logs("the job has succeeded")["job"], *job);
+    }
+}
+
+impl Drop for Running {
+    /// Nothing runs on, whatever became of the test; and nothing is told to end in order.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn the_job_of_a_process_that_was_killed_is_made_by_the_next() {
+    let folder = tempfile::tempdir().expect("folder");
+    let job = Running::start(serve(folder.path())).killed_at_work(|| {});
+    Running::start(serve(folder.path())).makes(&job);
+}
+
+/// As on two machines: the second knows nothing of the first but what is in the database.
+#[test]
+#[ignore = "needs `scripts/with-postgres`"]
+fn the_job_of_a_machine_that_was_killed_is_made_by_another() {
+    let url = std::env::var("DARKROOM_TEST_POSTGRES").expect("a server");
+    let folder = tempfile::tempdir().expect("folder");
+    let over = |data: &str| {
+        let mut command = serve(&folder.path().join(data));
+        command.env("DATABASE_URL", &url);
+        Running::start(command)
+    };
+    let mut other = None;
+    let job = over("a").killed_at_work(|| other = Some(over("b")));
+    other.expect("started").makes(&job);
 }
 
 #[test]

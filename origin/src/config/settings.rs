@@ -51,7 +51,7 @@ settings! {
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
-        "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share.";
+        "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share; `?sslmode=verify-full` insists on a server that proves who it is.";
     BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",
         "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use; they need `s3:PutObject`, `s3:GetObject` and `s3:ListBucket` (without it S3 answers 403, not 404, for what is not there).";
     REGION = "AWS_S3_REGION", "aws_s3_region", Some("aws-s3-region"), "",

@@ -68,12 +68,11 @@ impl Database {
         .bind(&lease.job)
         .fetch_optional(&mut *transaction)
         .await?;
-        let stored = match awaited {
-            Some(_) => Stored::One,
-            None => {
-                end(&mut transaction, &lease.job, Status::Succeeded, None, now).await?;
-                Stored::Last
-            }
+        let stored = if awaited.is_some() {
+            Stored::One
+        } else {
+            end(&mut transaction, &lease.job, Status::Succeeded, None, now).await?;
+            Stored::Last
         };
         transaction.commit().await?;
         Ok(stored)

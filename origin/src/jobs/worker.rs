@@ -24,7 +24,7 @@ const STACK: usize = 8 << 20;
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 /// Before looking into an empty queue again although nothing rang: whatever way a job gets
 /// there, it does not wait for the next one.
-pub(super) const IDLE_PAUSE: Duration = Duration::from_secs(3);
+pub(super) const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whatever kept a model from being loaded, or ended the engine's thread.
 pub type EngineFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -239,7 +239,6 @@ impl Worker {
         match failure {
             Failure::Stopped => {
                 tracing::info!(job, "the job was stopped");
-                return;
             }
             Failure::Error(error @ EngineError::Invalid { .. }) => {
                 tracing::info!(job, "the engine does not take the request");

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use darkroom_origin::database::{Database, Notice};
+use darkroom_shared::job::Status;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::call::Call;
 use crate::support::engine::{Gate, StubEngine};
-use crate::support::{Origin, Setup, database, until};
+use crate::support::{LIMIT, Origin, Setup, database, databases, on_postgres, until};
 
 /// Two origins, each with its gate.
 struct Two {
@@ -65,6 +67,36 @@ async fn a_request_is_no_good_at_the_other_origin_once_it_was_taken() {
     assert_eq!(two.b.send(second).await.status, StatusCode::UNAUTHORIZED);
     two.a.stop().await;
     two.b.stop().await;
+}
+
+/// What saves those on other machines from asking; where nobody shares the database, nobody tells.
+#[tokio::test]
+async fn what_happens_to_a_job_is_told_to_all_who_listen() {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = Database::open(&databases::address(folder.path()).await).await;
+    let database = database.expect("opened");
+    let notices = database.listen().await.expect("listening");
+    assert_eq!(notices.is_some(), on_postgres());
+    if let Some(mut notices) = notices {
+        let (setup, gate) = gated(folder.path());
+        let origin = Origin::start(setup).await;
+        let id = origin.submit(&json!({ "prompt": "p", "steps": 1 })).await;
+        gate.open();
+        let notice = |status| Notice {
+            job: id.clone(),
+            status,
+        };
+        let all = [Some(Status::Queued), None, Some(Status::Succeeded)].map(notice);
+        let mut heard = Vec::new();
+        while heard.last() != all.last() {
+            let next = tokio::time::timeout(LIMIT, notices.next()).await;
+            heard.push(next.expect("in time").expect("heard"));
+        }
+        heard.dedup();
+        assert_eq!(heard, all);
+        origin.stop().await;
+    }
+    database.close().await;
 }
 
 #[tokio::test]
