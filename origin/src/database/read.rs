@@ -25,7 +25,7 @@ pub struct StoredJob {
 pub struct Ahead {
     /// Unfinished jobs before it.
     pub jobs: u32,
-    /// Their remaining steps, each times its pixels.
+    /// Their remaining steps, each times its pixels, that fall to each of the machines at work.
     pub pixel_steps: u64,
 }
 
@@ -159,31 +159,33 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn ahead(&self, sequence: i64) -> Result<Ahead, DatabaseError> {
-        let (jobs, pixel_steps): (i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*), CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT) FROM jobs
-             WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < $1",
+        let (jobs, pixel_steps, machines): (i64, i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*), CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT),
+                    COUNT(DISTINCT lease_holder)
+             FROM jobs WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < $1",
         )
         .bind(sequence)
         .fetch_one(&self.readers)
         .await?;
         Ok(Ahead {
             jobs: jobs as u32,
-            pixel_steps: pixel_steps as u64,
+            pixel_steps: (pixel_steps / machines.max(1)) as u64,
         })
     }
 
-    /// Steps, each times its pixels, after which the engine takes the next job from the queue.
+    /// Steps, each times its pixels, after which an engine takes the next job from the queue.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn until_next_claim(&self) -> Result<u64, DatabaseError> {
-        let pixel_steps: i64 = sqlx::query_scalar(
-            "SELECT CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT) FROM jobs
-             WHERE status = 'running'",
+        let (pixel_steps, machines): (i64, i64) = sqlx::query_as(
+            "SELECT CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT),
+                    COUNT(DISTINCT lease_holder)
+             FROM jobs WHERE status = 'running'",
         )
         .fetch_one(&self.readers)
         .await?;
-        Ok(pixel_steps as u64)
+        Ok((pixel_steps / machines.max(1)) as u64)
     }
 
     async fn with_images(

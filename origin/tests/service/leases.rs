@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use darkroom_origin::database::{
-    Acceptance, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage, NewJob,
-    Stored, Tried,
+    Acceptance, Ahead, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage,
+    NewJob, Stored, Tried,
 };
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
@@ -195,6 +195,24 @@ async fn no_job_is_claimed_twice() {
     jobs.sort_unstable();
     jobs.dedup();
     assert_eq!(jobs.len(), 6);
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn machines_share_what_is_to_be_done() {
+    let shared = Shared::open().await;
+    for _ in 0..3 {
+        shared.accept(1).await;
+    }
+    let one = 4 * 64 * 64;
+    let ahead = async || shared.a.ahead(i64::MAX).await.expect("read");
+    let all = |jobs, pixel_steps| Ahead { jobs, pixel_steps };
+    assert_eq!(ahead().await, all(3, 3 * one));
+    for holder in ["a", "b"] {
+        claim(&shared.a, holder, 1).await.expect("a job");
+    }
+    assert_eq!(ahead().await, all(3, 3 * one / 2));
+    assert_eq!(shared.a.until_next_claim().await.expect("read"), one);
     shared.close().await;
 }
 
