@@ -299,7 +299,7 @@ async fn a_picture_that_is_stored_after_its_job_was_handed_back_ends_the_job() {
 #[tokio::test]
 async fn of_pictures_that_are_stored_at_one_moment_one_is_the_last() {
     let shared = Shared::open().await;
-    for _ in 0..5 {
+    for _ in 0..20 {
         shared.accept(4).await;
         let job = claim(&shared.a, "a", 1).await.expect("a job");
         let all = job.images.iter().enumerate().map(|(n, image)| {
@@ -317,7 +317,7 @@ async fn of_pictures_that_are_stored_at_one_moment_one_is_the_last() {
 #[tokio::test]
 async fn a_job_that_is_handed_in_twice_at_one_moment_is_one() {
     let shared = Shared::open().await;
-    for _ in 0..5 {
+    for _ in 0..20 {
         let job = job(1);
         let (first, second) = tokio::join!(shared.a.accept(&job, 100), shared.b.accept(&job, 100));
         let mut both = [first.expect("accepted"), second.expect("accepted")];
@@ -330,7 +330,7 @@ async fn a_job_that_is_handed_in_twice_at_one_moment_is_one() {
 #[tokio::test]
 async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
     let shared = Shared::open().await;
-    for _ in 0..5 {
+    for _ in 0..20 {
         let job = shared.accept(1).await.id.to_string();
         for account in ["bob", "carol", "dave"] {
             assert!(
