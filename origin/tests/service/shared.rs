@@ -180,3 +180,32 @@ async fn what_a_dead_origin_was_making_is_made_by_the_other() {
     gates[maker].open();
     alive.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_that_throws_everybody_out_costs_no_job() {
+    if !on_postgres() {
+        return;
+    }
+    let two = Two::start().await;
+    let (id, maker) = two.running().await;
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .execute(&mut database(two.folder.path()).await)
+    .await
+    .expect("thrown out");
+    two.gates[maker].open();
+    for origin in [&two.a, &two.b] {
+        until(async || {
+            let answer = origin.call(Call::get(&format!("/api/jobs/{id}"))).await;
+            answer.status == StatusCode::OK && answer.json().await["status"] == "succeeded"
+        })
+        .await;
+    }
+    let events = two.b.events(&id).await.rest().await;
+    let queued = events.iter().filter(|event| event.name == "queued");
+    assert_eq!(queued.count(), 1, "nobody else took it up");
+    two.a.stop().await;
+    two.b.stop().await;
+}
