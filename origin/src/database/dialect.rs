@@ -43,9 +43,9 @@ pub(super) struct Postgres;
 
 impl Dialect for Postgres {
     /// Each statement sees what others have committed by then; what must not change under a
-    /// transaction, it locks.
+    /// transaction, it locks. A server that only follows another refuses.
     fn begin(&self) -> &'static str {
-        "BEGIN ISOLATION LEVEL READ COMMITTED"
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
     }
 
     fn skip_locked(&self) -> &'static str {

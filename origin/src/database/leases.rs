@@ -7,8 +7,7 @@ use std::time::Duration;
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::AnyConnection;
-use sqlx::AssertSqlSafe;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{Database, DatabaseError, Lease, events, outcome};
 
@@ -50,8 +49,11 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Vec<Lease>, DatabaseError> {
         let mut lost = Vec::new();
+        if leases.is_empty() {
+            return Ok(lost);
+        }
+        let mut transaction = self.write().await?;
         for lease in leases {
-            let mut transaction = self.write().await?;
             let renewed = sqlx::query(
                 "UPDATE jobs SET lease_until = $1
                  WHERE id = $2 AND token = $3 AND status = 'running'",
@@ -61,11 +63,11 @@ impl Database {
             .bind(lease.token)
             .execute(&mut *transaction)
             .await?;
-            transaction.commit().await?;
             if renewed.rows_affected() == 0 {
                 lost.push(lease.clone());
             }
         }
+        transaction.commit().await?;
         Ok(lost)
     }
 
