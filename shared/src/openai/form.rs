@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::fields::read_object;
+
 /// Fields whose texts are numbers or truth values.
 const SCALARS: [&str; 8] = [
     "guidance_scale",
@@ -17,9 +19,17 @@ const SCALARS: [&str; 8] = [
 
 /// The object that a form's fields stand for. What does not read as it should stays a text, for the
 /// checks to refuse it by name.
+///
+/// Whoever writes a form makes every line break CR LF (WHATWG's HTML standard, 4.10.21.8): here they
+/// are what they were.
 pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
     let mut map = Map::new();
     for (name, text) in fields {
+        let text = if text.contains('\r') {
+            text.replace("\r\n", "\n")
+        } else {
+            text
+        };
         if let Some(list) = name.strip_suffix("[]") {
             let list = map.entry(list).or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(items) = list {
@@ -33,8 +43,8 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
                 fields.insert(inner.to_owned(), value(inner, text));
             }
         } else if name == "darkroom" {
-            let object = serde_json::from_str(&text);
-            map.insert(name, object.unwrap_or(Value::String(text)));
+            let object = read_object(text.as_bytes());
+            map.insert(name, object.map_or(Value::String(text), Value::Object));
         } else {
             let value = value(&name, text);
             map.insert(name, value);
@@ -48,11 +58,12 @@ fn nested(name: &str) -> Option<(&str, &str)> {
 }
 
 fn value(name: &str, text: String) -> Value {
-    let scalar = SCALARS.contains(&name).then(|| serde_json::from_str(&text));
-    match scalar {
-        Some(Ok(value @ (Value::Number(_) | Value::Bool(_)))) => value,
-        _ => Value::String(text),
+    if !SCALARS.contains(&name) {
+        return Value::String(text);
     }
+    let number = text.parse().map(Value::Number).ok();
+    let scalar = number.or_else(|| text.parse().map(Value::Bool).ok());
+    scalar.unwrap_or(Value::String(text))
 }
 
 #[cfg(test)]
@@ -79,17 +90,22 @@ mod tests {
             ("image[]", "b"),
             ("darkroom[seed]", "7"),
             ("darkroom[task_id]", "7"),
+            ("user", "two\r\nlines\r"),
         ]);
         let expected = json!({
             "prompt": "7", "n": 2, "stream": true, "steps": "many", "image": ["a", "b"],
-            "darkroom": { "seed": 7, "task_id": "7" },
+            "darkroom": { "seed": 7, "task_id": "7" }, "user": "two\nlines\r",
         });
         assert_eq!(json, expected);
         assert_eq!(
             read(&[("darkroom", r#"{"seed":7}"#)]),
             json!({ "darkroom": { "seed": 7 } })
         );
-        assert_eq!(read(&[("darkroom", "x")]), json!({ "darkroom": "x" }));
+        let lists = format!(r#"{{"seed":[{}0]}}"#, "0,".repeat(10_000));
+        for text in ["x", "[7]", &lists] {
+            assert_eq!(read(&[("darkroom", text)]), json!({ "darkroom": text }));
+            assert_eq!(read(&[("n", text)]), json!({ "n": text }));
+        }
     }
 
     proptest! {
