@@ -10,6 +10,7 @@ use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use worker::Env;
 use worker::kv::KvStore;
 
@@ -33,11 +34,15 @@ thread_local! {
 }
 
 /// What the pictures of a recipe and its `n - 1` successors are kept under, and what their flight
-/// is called. Public ones are everybody's, private ones their account's.
+/// is called. Public ones are everybody's, private ones their account's: told by a digest, since a
+/// name in KV may have 512 bytes and a token's account more.
 pub fn name(hash: &str, n: u32, visibility: Visibility, account: &str) -> String {
     match visibility {
         Visibility::Public => format!("public:{hash}:{n}"),
-        Visibility::Private => format!("private:{account}:{hash}:{n}"),
+        Visibility::Private => {
+            let account = hex::encode(Sha256::digest(account));
+            format!("private:{account}:{hash}:{n}")
+        }
     }
 }
 

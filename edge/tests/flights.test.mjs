@@ -293,6 +293,22 @@ describe("a deleted image", () => {
     assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
   });
 
+  const halved = useEdge({ options: { durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } } } });
+
+  test("is gone though its recipe cannot be forgotten", LIMIT, async () => {
+    const name = "1-11234567-89ab-cdef-0123-456789abcdef.png";
+    halved.origin.answer = (request, response) => {
+      const deleted = { key: `generated/${name}`, recipe_sha256: "0".repeat(64), n: 1 };
+      if (request.method === "DELETE") return json(response, 200, deleted);
+      response.writeHead(200, { "content-type": "image/png" }).end("picture");
+    };
+    const picture = () => halved.fetch(`/generated/${name}`, { key: null });
+    while (status(await picture()) !== "darkroom-edge; hit");
+    await problem(await halved.fetch("/api/images/some-id", { method: "DELETE" }), 503, "unavailable");
+    halved.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
+    await problem(await picture(), 404, "not_found");
+  });
+
   test("of another account is not there", LIMIT, async () => {
     edge.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
     await problem(await edge.fetch("/api/images/x", { method: "DELETE" }), 404, "not_found");

@@ -172,6 +172,16 @@ describe("tokens", () => {
     assert.equal(list.status, 200);
   });
 
+  test("a subject as long as may be can have its private images made and deleted", LIMIT, async () => {
+    const key = ed.token({ sub: "é".repeat(127) });
+    const { origin } = edge;
+    const answer = origin.answer;
+    const deleted = { key: "private/generated/x.png", recipe_sha256: "0".repeat(64), n: 1 };
+    origin.answer = (request, response) => json(response, 200, deleted);
+    assert.equal((await edge.fetch("/api/images/i1", { method: "DELETE", key })).status, 204);
+    origin.answer = answer;
+  });
+
   test("what only looks like a token is refused", LIMIT, async () => {
     for (const text of ["..", "a.b.c", "e30.e30.e30", `${"x".repeat(9000)}.a.b`, `${rsa.token()}.`]) {
       await refused(text);
