@@ -68,7 +68,7 @@ class Issuer {
 }
 
 const [rsa, ec, ed] = [new Signer("RS256", "rsa"), new Signer("ES256", "ec"), new Signer("EdDSA", "ed")];
-const issuers = await Promise.all(Array.from({ length: 6 }, () => new Issuer().start()));
+const issuers = await Promise.all(Array.from({ length: 7 }, () => new Issuer().start()));
 after(() => issuers.forEach((issuer) => issuer.stop()));
 
 const useEdgeOf = (issuer, bindings = issuer.bindings) => {
@@ -253,6 +253,18 @@ describe("an issuer that answers", () => {
     };
     await problem(await edge.fetch("/api/jobs", { key: rsa.token() }), 503, "unavailable");
     await edge.log.until(/more than 65536 bytes/);
+  });
+});
+
+describe("an issuer's key that is none", () => {
+  const issuer = issuers[6];
+  const edge = useEdgeOf(issuer);
+
+  test("verifies nothing, and the log says so", LIMIT, async () => {
+    issuer.keys = [{ ...ec.jwk, x: Buffer.alloc(32, 7).toString("base64url") }];
+    const { detail } = await problem(await edge.fetch("/api/jobs", { key: ec.token() }), 401, "unauthorized");
+    assert.match(detail, /signature/);
+    await edge.log.until(/a key at JWT_JWKS_URL is none that can verify/);
   });
 });
 
