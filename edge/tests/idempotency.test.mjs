@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, openAiError, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 import { ECDSA, check, secret } from "./signing.mjs";
-import { useStudio } from "./studio.mjs";
+import { PNG, useStudio } from "./studio.mjs";
 
 const edge = useEdge({ bindings: { SIGNING_KEYS: secret(ECDSA), SIGNED_URL_SECONDS: "1" } });
 
@@ -55,6 +55,23 @@ test("the same key is not taken for another call", LIMIT, async () => {
   await problem(await send(key, { prompt: "another" }), 422, "idempotency_mismatch");
   const headers = { "idempotency-key": key };
   await problem(await edge.post("/api/keys", { name: "x" }, { headers }), 422, "idempotency_mismatch");
+});
+
+test("a form is the same however it is written", LIMIT, async () => {
+  const studio = useStudio(edge);
+  const headers = { "idempotency-key": randomUUID() };
+  const edit = (prompt) => {
+    const body = new FormData();
+    body.append("prompt", prompt);
+    body.append("image", new File([PNG], "a.png"));
+    return edge.fetch("/v1/images/edits", { method: "POST", headers, body });
+  };
+  const first = await (await edit("p")).text();
+  const again = await edit("p");
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  assert.equal(await again.text(), first);
+  await openAiError(await edit("another"), 400, "idempotency_mismatch");
+  assert.equal(studio.asked.length, 1);
 });
 
 test("while the first is being answered the others are told to wait", LIMIT, async () => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use darkroom_shared::openai::form::pieces;
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
@@ -103,12 +104,13 @@ async fn digest(call: &Call) -> Result<String, Failure> {
     let mut copy = call.request.clone()?;
     let body = body::read_any(&mut copy, &call.request_id, MAX_BODY).await?;
     let mut digest = Sha256::new();
-    let media_type = call.header("content-type").unwrap_or_default();
-    for part in [&call.path, &call.query, &media_type] {
-        digest.update(part.as_bytes());
-        digest.update([0]);
+    let content_type = call.header("content-type").unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    let head = [&call.path, &call.query, media_type].map(str::as_bytes);
+    for part in head.into_iter().chain(pieces(&content_type, &body)) {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
     }
-    digest.update(body);
     Ok(hex::encode(digest.finalize()))
 }
 

@@ -53,6 +53,36 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
     map
 }
 
+/// A body as it is told from others: without a form's boundaries, which are other ones each time
+/// that a client sends the same.
+#[must_use]
+pub fn pieces<'a>(media_type: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    let mut rest = body;
+    if let Some(boundary) = boundary(media_type) {
+        let is_it = |window: &[u8]| window == boundary.as_bytes();
+        while let Some(at) = rest.windows(boundary.len()).position(is_it) {
+            let (piece, behind) = rest.split_at(at);
+            pieces.push(piece);
+            rest = behind.get(boundary.len()..).unwrap_or_default();
+        }
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// The boundary that a form's media type names (RFC 2046, 5.1.1).
+fn boundary(media_type: &str) -> Option<&str> {
+    let mut parameters = media_type.split(';').map(str::trim);
+    let is_form = parameters
+        .next()?
+        .eq_ignore_ascii_case("multipart/form-data");
+    let mut named = parameters.filter_map(|parameter| parameter.split_once('='));
+    let (_, boundary) = named.find(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
+    let boundary = boundary.trim_matches('"');
+    (is_form && !boundary.is_empty()).then_some(boundary)
+}
+
 fn nested(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(']')?.split_once('[')
 }
@@ -105,6 +135,28 @@ mod tests {
         for text in ["x", "[7]", &lists] {
             assert_eq!(read(&[("darkroom", text)]), json!({ "darkroom": text }));
             assert_eq!(read(&[("n", text)]), json!({ "n": text }));
+        }
+    }
+
+    #[test]
+    fn forms_that_differ_in_their_boundary_are_told_to_be_the_same() {
+        let of = |media_type, body: &'static str| pieces(media_type, body.as_bytes());
+        let one = of("multipart/form-data; boundary=ab", "--ab\r\nx\r\n--ab--");
+        let same = of(
+            "Multipart/Form-Data; charset=x; Boundary=\"c\"",
+            "--c\r\nx\r\n--c--",
+        );
+        assert_eq!(one, [&b"--"[..], b"\r\nx\r\n--", b"--"]);
+        assert_eq!(one, same);
+        let other = of("multipart/form-data; boundary=c", "--c\r\ny\r\n--c--");
+        assert_ne!(one, other);
+        for media_type in [
+            "",
+            "application/json; boundary=ab",
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+        ] {
+            assert_eq!(of(media_type, "--ab"), [b"--ab"], "{media_type}");
         }
     }
 
