@@ -60,11 +60,13 @@ pub fn pieces<'a>(media_type: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     let mut rest = body;
     if let Some(boundary) = boundary(media_type) {
+        let length = boundary.len();
         let is_it = |window: &[u8]| window == boundary.as_bytes();
-        while let Some(at) = rest.windows(boundary.len()).position(is_it) {
-            let (piece, behind) = rest.split_at(at);
+        while let Some(at) = rest.windows(length).position(is_it)
+            && let (Some(piece), Some(behind)) = (rest.get(..at), rest.get(at + length..))
+        {
             pieces.push(piece);
-            rest = behind.get(boundary.len()..).unwrap_or_default();
+            rest = behind;
         }
     }
     pieces.push(rest);
