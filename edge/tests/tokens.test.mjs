@@ -182,6 +182,14 @@ describe("tokens", () => {
     origin.answer = answer;
   });
 
+  test("subjects that begin alike have idempotency keys of their own", LIMIT, async () => {
+    for (const [sub, key] of [["carol", "x:y"], ["carol:x", "y"]]) {
+      const init = { key: ed.token({ sub }), headers: { "idempotency-key": key } };
+      const response = await edge.generate({}, init);
+      assert.deepEqual([response.status, response.headers.get("idempotency-replayed")], [422, null], sub);
+    }
+  });
+
   test("what only looks like a token is refused", LIMIT, async () => {
     for (const text of ["..", "a.b.c", "e30.e30.e30", `${"x".repeat(9000)}.a.b`, `${rsa.token()}.`]) {
       await refused(text);

@@ -50,7 +50,8 @@ pub async fn once(
         return work(call).await;
     };
     check(&key)?;
-    let object = format!("{}:{key}", caller.as_str());
+    // Neither has a line break, and both may have anything else between them.
+    let object = format!("{}\n{key}", caller.as_str());
     let object = objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &object)?;
     let begin = Message::Begin {
         digest: digest(&call).await?,
