@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 use darkroom_shared::kept::Kept;
-use darkroom_shared::recipe::hash;
+use darkroom_shared::recipe::{Recipe, hash};
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize as _;
@@ -114,7 +114,8 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
     let first = images.first()?;
     let (n, recipe) = (images.len() as u64, job.get("recipe")?);
     let steps = job.pointer("/progress/steps")?.as_u64()?;
-    let is_whole = steps == recipe.get("steps")?.as_u64()?.checked_mul(n)?;
+    let taken = Recipe::deserialize(recipe).ok()?.steps_taken();
+    let is_whole = steps == u64::from(taken).checked_mul(n)?;
     if job.get("status")? != "succeeded" || !is_whole {
         return None;
     }
