@@ -5,11 +5,12 @@
 use std::cell::RefCell;
 
 use darkroom_shared::kept::Kept;
-use darkroom_shared::recipe::hash;
+use darkroom_shared::recipe::{Recipe, hash};
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use worker::Env;
 use worker::kv::KvStore;
 
@@ -33,11 +34,15 @@ thread_local! {
 }
 
 /// What the pictures of a recipe and its `n - 1` successors are kept under, and what their flight
-/// is called. Public ones are everybody's, private ones their account's.
+/// is called. Public ones are everybody's, private ones their account's: told by a digest, since a
+/// name in KV may have 512 bytes and a token's account more.
 pub fn name(hash: &str, n: u32, visibility: Visibility, account: &str) -> String {
     match visibility {
         Visibility::Public => format!("public:{hash}:{n}"),
-        Visibility::Private => format!("private:{account}:{hash}:{n}"),
+        Visibility::Private => {
+            let account = hex::encode(Sha256::digest(account));
+            format!("private:{account}:{hash}:{n}")
+        }
     }
 }
 
@@ -109,7 +114,8 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
     let first = images.first()?;
     let (n, recipe) = (images.len() as u64, job.get("recipe")?);
     let steps = job.pointer("/progress/steps")?.as_u64()?;
-    let is_whole = steps == recipe.get("steps")?.as_u64()?.checked_mul(n)?;
+    let taken = Recipe::deserialize(recipe).ok()?.steps_taken();
+    let is_whole = steps == u64::from(taken).checked_mul(n)?;
     if job.get("status")? != "succeeded" || !is_whole {
         return None;
     }

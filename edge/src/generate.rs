@@ -3,11 +3,11 @@
 
 use darkroom_shared::deadline;
 use darkroom_shared::prefer::Prefer;
-use darkroom_shared::problem::{Code, Problem};
+use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED};
+use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, with_seed};
 use futures_util::future::join;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use worker::Headers;
 
 use crate::allowance::{Charge, Taken};
@@ -51,7 +51,7 @@ pub async fn make(
     body: Vec<u8>,
     prefer: Prefer,
 ) -> Result<Made, Failure> {
-    let request = GenerateRequest::from_json(&body)?;
+    let mut request = GenerateRequest::from_json(&body)?;
     delivery::check_offered(&call.env, request.visibility)?;
     let deadline = call.header(deadline::HEADER);
     let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
@@ -71,6 +71,8 @@ pub async fn make(
         )),
         _ => None,
     };
+    // They are in the body too, and a Worker has no room to keep both while it waits.
+    request.drop_files();
     // A seed that was drawn just now was never asked for before.
     let shared = name.as_deref().filter(|_| request.seed.is_some());
 
@@ -98,7 +100,7 @@ pub async fn make(
 
     let body = match request.seed {
         Some(_) => body,
-        None => with_seed(&body, seed)?,
+        None => with_seed(body, seed),
     };
     let order = Order {
         job: &job,
@@ -211,12 +213,4 @@ fn make_own(answer: &mut Value, call: &Call, request: &GenerateRequest, role: Ro
 fn seed_for(request: &GenerateRequest) -> Result<u64, Failure> {
     let highest = MAX_SEED - u64::from(request.n.saturating_sub(1));
     Ok(random::seed()?.min(highest))
-}
-
-/// The body with the seed in it, so that whoever works on it later draws none of its own.
-fn with_seed(body: &[u8], seed: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |_| Problem::new(Code::Internal, "the checked body cannot be read again");
-    let mut fields: Map<String, Value> = serde_json::from_slice(body).map_err(unreadable)?;
-    fields.insert("seed".to_owned(), seed.into());
-    Ok(serde_json::to_vec(&fields).map_err(unreadable)?)
 }

@@ -2,6 +2,7 @@
 
 use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
+use futures_util::future::join3;
 use worker::ResponseBuilder;
 
 use crate::auth::Caller;
@@ -30,9 +31,14 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     };
     let hash = &deleted.recipe_sha256;
     let name = finished::name(hash, deleted.n, visibility, caller.as_str());
-    flights::forget(&call.env, &name).await?;
-    finished::forget(call, &name).await?;
-    pictures::forget(call, &deleted.key).await?;
+    // Each whatever becomes of the others: the origin tells only once what it has deleted.
+    let (picture, flight, recipe) = join3(
+        pictures::forget(call, &deleted.key),
+        flights::forget(&call.env, &name),
+        finished::forget(call, &name),
+    )
+    .await;
+    picture.and(flight).and(recipe)?;
     Ok(ResponseBuilder::new()
         .with_status(204)
         .with_header("cache-control", "no-store")?

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, problem, sha256, useEdge } from "./harness.mjs";
 import { MODEL, json, refuse } from "./origin.mjs";
+import { PNG } from "./studio.mjs";
 
 const edge = useEdge();
 before(() => {
@@ -115,38 +116,43 @@ test("a seed that was drawn can be asked for, and no seed is a new picture", LIM
   assert.equal(status(again), "darkroom-edge; hit");
 });
 
-test("what was made while nobody waited is kept when its job is asked for", LIMIT, async () => {
-  const seed = (seeds += 1);
-  const { revision, engine } = MODEL;
-  const recipe = {
-    ...{ prompt: "p", width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
-    ...{ seed, model: "demo", revision, engine, format: "png" },
-  };
-  const image = {
-    ...{ id: "1", url: "http://x/", key: "generated/x.png", width: 128, height: 128 },
-    ...{ content_type: "image/png", bytes: 1, sha256: "s", seed, visibility: "public" },
-  };
-  const job = {
-    ...{ id: "j", status: "succeeded", task_id: "theirs", error: null, recipe, images: [image] },
-    ...{ created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null },
-    ...{ progress: { step: 20, steps: 20 }, queue_position: null, eta_seconds: null },
-  };
-  edge.origin.answer = (request, response) => json(response, 200, job);
-  assert.equal((await (await edge.fetch("/api/jobs/j")).json()).id, "j");
-  edge.origin.requests.splice(0);
-  const kv = await edge.miniflare.getKVNamespace("RECIPES");
-  const isKept = async () => {
-    const { keys } = await kv.list({ prefix: "public:" });
-    const kept = await Promise.all(keys.map(({ name }) => kv.get(name, "json")));
-    return kept.some((answer) => answer.recipe.seed === seed);
-  };
-  while (!(await isKept()));
-  const hit = await edge.generate({ prompt: "p", seed });
-  assert.equal(status(hit), "darkroom-edge; hit");
-  const { images } = await hit.json();
-  assert.deepEqual(images, [image]);
-  assert.equal(edge.origin.requests.length, 0);
-});
+const begins = { init_image: `data:image/png;base64,${PNG.toString("base64")}` };
+const begun = { width: 64, height: 64, init_image: sha256(PNG), strength: 0.75 };
+
+for (const [from, body, more, steps] of [["words", {}, {}, 20], ["a picture", begins, begun, 15]]) {
+  test(`what was made from ${from} while nobody waited is kept when its job is asked for`, LIMIT, async () => {
+    const seed = (seeds += 1);
+    const { revision, engine } = MODEL;
+    const recipe = {
+      ...{ prompt: "p", width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
+      ...{ seed, model: "demo", revision, engine, format: "png", ...more },
+    };
+    const image = {
+      ...{ id: "1", url: "http://x/", key: "generated/x.png", width: 128, height: 128 },
+      ...{ content_type: "image/png", bytes: 1, sha256: "s", seed, visibility: "public" },
+    };
+    const job = {
+      ...{ id: "j", status: "succeeded", task_id: "theirs", error: null, recipe, images: [image] },
+      ...{ created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null },
+      ...{ progress: { step: steps, steps }, queue_position: null, eta_seconds: null },
+    };
+    edge.origin.answer = (request, response) => json(response, 200, job);
+    assert.equal((await (await edge.fetch("/api/jobs/j")).json()).id, "j");
+    edge.origin.requests.splice(0);
+    const kv = await edge.miniflare.getKVNamespace("RECIPES");
+    const isKept = async () => {
+      const { keys } = await kv.list({ prefix: "public:" });
+      const kept = await Promise.all(keys.map(({ name }) => kv.get(name, "json")));
+      return kept.some((answer) => answer.recipe.seed === seed);
+    };
+    while (!(await isKept()));
+    const hit = await edge.generate({ prompt: "p", seed, ...body });
+    assert.equal(status(hit), "darkroom-edge; hit");
+    const { images } = await hit.json();
+    assert.deepEqual(images, [image]);
+    assert.equal(edge.origin.requests.length, 0);
+  });
+}
 
 test("what failed is told to all, and is tried anew by the next", LIMIT, async () => {
   const origin = new Held(edge);
@@ -291,6 +297,22 @@ describe("a deleted image", () => {
       request.method === "GET" ? refuse(request, response, 404, "not_found") : prompt(request, response, body);
     await problem(await picture(), 404, "not_found");
     assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
+  });
+
+  const halved = useEdge({ options: { durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } } } });
+
+  test("is gone though its recipe cannot be forgotten", LIMIT, async () => {
+    const name = "1-11234567-89ab-cdef-0123-456789abcdef.png";
+    halved.origin.answer = (request, response) => {
+      const deleted = { key: `generated/${name}`, recipe_sha256: "0".repeat(64), n: 1 };
+      if (request.method === "DELETE") return json(response, 200, deleted);
+      response.writeHead(200, { "content-type": "image/png" }).end("picture");
+    };
+    const picture = () => halved.fetch(`/generated/${name}`, { key: null });
+    while (status(await picture()) !== "darkroom-edge; hit");
+    await problem(await halved.fetch("/api/images/some-id", { method: "DELETE" }), 503, "unavailable");
+    halved.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
+    await problem(await picture(), 404, "not_found");
   });
 
   test("of another account is not there", LIMIT, async () => {

@@ -107,7 +107,7 @@ impl KeyAllowance {
             caller: &caller,
             request_id: &request_id,
             headers: Vec::new(),
-            body: Vec::new(),
+            body: &[],
             limit: origin.timeout,
             may_repeat: true,
             trace: random::trace(),

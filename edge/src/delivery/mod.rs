@@ -15,7 +15,7 @@ mod settings;
 mod signed_url;
 mod signer;
 
-pub use addresses::with_addresses;
+pub use addresses::{address_images, with_addresses};
 pub use cookies::signed_cookies;
 pub use events::with_addresses_in_events;
 pub use fetching::{preflight, private, public};

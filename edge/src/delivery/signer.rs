@@ -70,6 +70,11 @@ impl Signer {
         )?)
     }
 
+    /// For a picture's address, until as long from now as is usual.
+    pub fn policy(&self, base: &str, key: &str) -> Policy {
+        Ask::default().policy(format!("{base}/{key}"), now(), &self.signing.lifetimes)
+    }
+
     /// The address that a policy is for, signed. The same policy gives the same URL.
     pub async fn url(&self, policy: &Policy) -> Result<String, Failure> {
         let name = policy.to_json();

@@ -29,6 +29,7 @@ pub(super) async fn add_reader(
     body: &[u8],
 ) -> Result<(), Failure> {
     let label: Label = serde_json::from_slice(body).map_err(worker::Error::from)?;
+    let body = json!({ "task_id": label.task_id }).to_string();
     let origin = settings::origin(env)?;
     let ask = Ask {
         method: "POST",
@@ -37,7 +38,7 @@ pub(super) async fn add_reader(
         caller: &Caller::account(boarding.account.clone()),
         request_id: &boarding.request_id,
         headers: vec![("content-type", "application/json".to_owned())],
-        body: json!({ "task_id": label.task_id }).to_string().into_bytes(),
+        body: body.as_bytes(),
         limit: origin.timeout,
         may_repeat: true,
         trace: boarding.trace(),
