@@ -7,8 +7,9 @@ use crate::failure::Answer;
 use crate::settings;
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
-/// What a page may send: anything, since no browser adds a secret of its own. OpenAI's client sends
-/// a dozen headers that only it knows. Of this one alone the star says nothing (Fetch, 3.3.4).
+/// What a page may send: anything, since no browser adds a secret of its own, and OpenAI's client
+/// has a dozen headers that only it knows. The star does not take in `authorization` (Fetch, "CORS
+/// non-wildcard request-header name").
 const ALLOWED_HEADERS: &str = "authorization, *";
 /// What a page may read: all that anybody may.
 const EXPOSED_HEADERS: &str = "*";

@@ -74,13 +74,16 @@ pub(super) async fn sign_images(place: &Place, json: &[u8]) -> Result<Option<Str
 
 /// The same of images that are still to be told.
 pub async fn address_images(call: &Call, images: &mut [Image]) -> Result<(), Failure> {
-    for image in images {
-        if image.visibility == Visibility::Private {
-            let signer = Signer::open(&call.env)?;
-            let policy = signer.policy(&signer.mode.base(&call.site), &image.key);
-            image.url = signer.url(&policy).await?;
-            image.expires_at = Some(policy.expires.saturating_mul(1000));
-        }
+    let is_private = |image: &Image| image.visibility == Visibility::Private;
+    if !images.iter().any(is_private) {
+        return Ok(());
+    }
+    let signer = Signer::open(&call.env)?;
+    let base = signer.mode.base(&call.site);
+    for image in images.iter_mut().filter(|image| is_private(image)) {
+        let policy = signer.policy(&base, &image.key);
+        image.url = signer.url(&policy).await?;
+        image.expires_at = Some(policy.expires.saturating_mul(1000));
     }
     Ok(())
 }

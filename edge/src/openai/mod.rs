@@ -28,6 +28,9 @@ use following::Following;
 /// Everything that is served here begins so.
 pub const PREFIX: &str = "/v1/";
 
+/// Bytes of a body beside its texts: names, numbers, and what has to be escaped in two prompts.
+const MARKS: usize = 64 * 1024;
+
 /// Waiting is done on the job's events, which no proxy cuts short.
 const AT_ONCE: Prefer = Prefer {
     respond_async: true,
@@ -97,7 +100,7 @@ async fn list_models(call: &Call) -> Answer {
 )]
 fn written(fields: Map<String, Value>) -> Result<Vec<u8>, Problem> {
     let texts = fields.values().filter_map(Value::as_str).map(str::len);
-    let mut body = Vec::with_capacity(texts.sum::<usize>().saturating_add(4096));
+    let mut body = Vec::with_capacity(texts.sum::<usize>().saturating_add(MARKS));
     let written = serde_json::to_writer(&mut body, &fields);
     written.map_err(|_| Problem::new(Code::Internal, "the request cannot be written"))?;
     Ok(body)

@@ -53,27 +53,30 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
     map
 }
 
+/// The longest boundary there may be (RFC 2046, 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
 /// A body as it is told from others: without a form's boundaries, which are other ones each time
-/// that a client sends the same.
-#[must_use]
-pub fn pieces<'a>(media_type: &str, body: &'a [u8]) -> Vec<&'a [u8]> {
-    let mut pieces = Vec::new();
-    let mut rest = body;
-    if let Some(boundary) = boundary(media_type) {
-        let length = boundary.len();
-        let is_it = |window: &[u8]| window == boundary.as_bytes();
-        while let Some(at) = rest.windows(length).position(is_it)
-            && let (Some(piece), Some(behind)) = (rest.get(..at), rest.get(at + length..))
-        {
-            pieces.push(piece);
-            rest = behind;
-        }
-    }
-    pieces.push(rest);
-    pieces
+/// that a client sends the same. There may be millions.
+pub fn pieces<'a>(media_type: &str, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let boundary = boundary(media_type).unwrap_or_default().as_bytes();
+    let mut rest = Some(body);
+    std::iter::from_fn(move || {
+        let body = rest.take()?;
+        let is_it = |window: &[u8]| window == boundary;
+        let at = match boundary {
+            [] => None,
+            _ => body.windows(boundary.len()).position(is_it),
+        };
+        let Some(at) = at else {
+            return Some(body);
+        };
+        rest = body.get(at + boundary.len()..);
+        body.get(..at)
+    })
 }
 
-/// The boundary that a form's media type names (RFC 2046, 5.1.1).
+/// The boundary that a form's media type names.
 fn boundary(media_type: &str) -> Option<&str> {
     let mut parameters = media_type.split(';').map(str::trim);
     let is_form = parameters
@@ -82,7 +85,7 @@ fn boundary(media_type: &str) -> Option<&str> {
     let mut named = parameters.filter_map(|parameter| parameter.split_once('='));
     let (_, boundary) = named.find(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
     let boundary = boundary.trim_matches('"');
-    (is_form && !boundary.is_empty()).then_some(boundary)
+    (is_form && boundary.len() <= MAX_BOUNDARY).then_some(boundary)
 }
 
 fn nested(name: &str) -> Option<(&str, &str)> {
@@ -142,7 +145,9 @@ mod tests {
 
     #[test]
     fn forms_that_differ_in_their_boundary_are_told_to_be_the_same() {
-        let of = |media_type, body: &'static str| pieces(media_type, body.as_bytes());
+        let of = |media_type, body: &'static str| -> Vec<_> {
+            pieces(media_type, body.as_bytes()).collect()
+        };
         let one = of("multipart/form-data; boundary=ab", "--ab\r\nx\r\n--ab--");
         let same = of(
             "Multipart/Form-Data; charset=x; Boundary=\"c\"",
@@ -160,6 +165,8 @@ mod tests {
         ] {
             assert_eq!(of(media_type, "--ab"), [b"--ab"], "{media_type}");
         }
+        let long = format!("multipart/form-data; boundary={}", "-".repeat(71));
+        assert_eq!(of(&long, "--"), [b"--"]);
     }
 
     proptest! {
