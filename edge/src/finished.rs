@@ -16,7 +16,6 @@ use worker::kv::KvStore;
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::sending::Whole;
 use crate::{log, settings};
 
 /// A month. Whoever asks later has the picture made anew.
@@ -99,11 +98,9 @@ pub fn keep(call: &Call, name: String, answer: String) {
 }
 
 /// Keeps the answer that a generate call would have had, had it waited for this job. One that is
-/// not all there, or that cannot be read, is left alone.
-pub fn keep_job(call: &Call, answer: &Whole, account: &str) {
-    if let Ok(job) = answer.json()
-        && let Some((name, generated)) = as_generated(&job, account)
-    {
+/// not all there is left alone.
+pub fn keep_job(call: &Call, job: &Value, account: &str) {
+    if let Some((name, generated)) = as_generated(job, account) {
         keep(call, name, generated.to_string());
     }
 }
@@ -114,8 +111,8 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
     let first = images.first()?;
     let (n, recipe) = (images.len() as u64, job.get("recipe")?);
     let steps = job.pointer("/progress/steps")?.as_u64()?;
-    let taken = Recipe::deserialize(recipe).ok()?.steps_taken();
-    let is_whole = steps == u64::from(taken).checked_mul(n)?;
+    let steps_of_one = Recipe::deserialize(recipe).ok()?.steps_taken();
+    let is_whole = steps == u64::from(steps_of_one).checked_mul(n)?;
     if job.get("status")? != "succeeded" || !is_whole {
         return None;
     }

@@ -9,9 +9,10 @@ use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
-use crate::{finished, flights, log, pictures, respond, settings};
+use crate::{finished, flights, log, pictures, respond, routes, settings};
 
-/// Has the origin delete an image, and forgets its recipe and its picture.
+/// Has the origin delete an image, and forgets its recipe and its picture. One that is gone is
+/// forgotten once more: where that failed before, a caller who tries again has it done.
 pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
@@ -39,6 +40,9 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     )
     .await;
     picture.and(flight).and(recipe)?;
+    if deleted.again {
+        return Err(routes::not_found());
+    }
     Ok(ResponseBuilder::new()
         .with_status(204)
         .with_header("cache-control", "no-store")?

@@ -100,7 +100,20 @@ test("what failed for now is done again", LIMIT, async () => {
   }
   edge.origin.answer = make;
   assert.equal((await send(key)).status, 200);
-  assert.equal(edge.origin.requests.length, 3);
+  const jobs = edge.origin.requests.splice(0).map(({ url }) => url);
+  assert.equal(new Set(jobs).size, 3, "each time as a job of its own");
+});
+
+test("what may have been accepted is asked for again, and not done twice", LIMIT, async () => {
+  const key = randomUUID();
+  edge.origin.requests.splice(0);
+  edge.origin.answer = (request, response) => response.socket.destroy();
+  await problem(await send(key), 502, "origin_unreachable");
+  edge.origin.answer = make;
+  assert.equal((await send(key)).status, 200);
+  const jobs = edge.origin.requests.splice(0).map(({ url }) => url);
+  assert.equal(new Set(jobs).size, 1);
+  await problem(await send(key, { prompt: "another" }), 422, "idempotency_mismatch");
 });
 
 test("an answer of many megabytes is replayed whole", LIMIT, async () => {

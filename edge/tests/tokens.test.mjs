@@ -163,6 +163,18 @@ describe("tokens", () => {
     }
   });
 
+  test("two accounts never meet under one Idempotency-Key", LIMIT, async () => {
+    let jobs = 0;
+    edge.origin.answer = (request, response) => json(response, 200, { job: { id: `${(jobs += 1)}` } });
+    const answers = [];
+    for (const [sub, key] of [["a", "b:c"], ["a:b", "c"]]) {
+      const headers = { "idempotency-key": key };
+      answers.push(await edge.generate({ prompt: "p" }, { key: rsa.token({ sub }), headers }));
+    }
+    assert.deepEqual(answers.map((answer) => answer.headers.get("idempotency-replayed")), [null, null]);
+    assert.equal(edge.origin.requests.splice(0).length, 2);
+  });
+
   test("a token's scopes are what it may do", LIMIT, async () => {
     for (const scope of [undefined, "openid", "posts:write", ["generate"], "readgenerate"]) {
       const response = await edge.fetch("/api/jobs", { key: ed.token({ scope }) });

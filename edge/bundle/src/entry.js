@@ -89,9 +89,8 @@ export default {
     }
   },
 
-  async scheduled(event, env, context) {
-    reviveAfterTrap();
-    return edge.scheduled(event, env, context);
+  scheduled(event, env, context) {
+    return untilTrap(() => edge.scheduled(event, env, context));
   },
 };
 

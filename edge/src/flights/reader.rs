@@ -1,4 +1,4 @@
-//! Making an account a reader of another's job.
+//! What accounts have to do with another's job that they joined.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -55,4 +55,28 @@ pub(super) async fn add_reader(
             Err(unreachable_origin())
         }
     }
+}
+
+/// Whether the job is one that the account which boards may still see. Where that cannot be told,
+/// it is none.
+pub(super) async fn is_readable(env: &Env, job: &str, boarding: &Boarding) -> bool {
+    let Ok(origin) = settings::origin(env) else {
+        return false;
+    };
+    let ask = Ask {
+        method: "GET",
+        path: &format!("/api/jobs/{job}"),
+        query: "",
+        caller: &Caller::account(boarding.account.clone()),
+        request_id: &boarding.request_id,
+        headers: Vec::new(),
+        body: &[],
+        limit: origin.timeout,
+        may_repeat: true,
+        trace: boarding.trace(),
+        observed: None,
+    };
+    // What went wrong is in the log by then.
+    let answer = origin::ask(&origin, ask).await;
+    answer.is_ok_and(|answer| answer.status == 200)
 }

@@ -8,7 +8,7 @@ use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use worker::js_sys::Uint8Array;
-use worker::{Headers, Method, Request, RequestInit, ResponseBuilder};
+use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder};
 
 use super::object::{HEADER, Message};
 use super::record::{Head, Verdict};
@@ -68,10 +68,14 @@ pub async fn once(
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let response = respond::response(work(call).await, &path, &request_id)?;
-    let is_kept = response.status_code() < 500 && response.status_code() != 429;
-    if !is_kept || media_type(response.headers())? == EVENT_STREAM {
-        let forget = request(&Message::Forget, None)?;
-        objects::send(&object, forget, LIMIT).await?;
+    if let Some(message) = unless_kept(&response)? {
+        // Where this fails, the next call waits until this one counts as lost.
+        if let Err(failure) = objects::send(&object, request(&message, None)?, LIMIT).await {
+            log::error(
+                &request_id,
+                format_args!("a call could not be reopened: {failure}"),
+            );
+        }
         return Ok(response);
     }
     let answer = read_whole(response).await?;
@@ -86,6 +90,18 @@ pub async fn once(
         .with_status(answer.status)
         .with_headers(answer.headers.clone())
         .body(body_of(&answer.bytes)?))
+}
+
+/// What becomes of a call whose answer is not kept.
+fn unless_kept(response: &Response) -> worker::Result<Option<Message>> {
+    let is_stream = media_type(response.headers())? == EVENT_STREAM;
+    Ok(match response.status_code() {
+        // A job may have been accepted: another one would be made beside it.
+        502..=504 => Some(Message::Reopen),
+        _ if is_stream => Some(Message::Reopen),
+        429 | 500.. => Some(Message::Forget),
+        _ => None,
+    })
 }
 
 fn check(key: &str) -> Result<(), Failure> {

@@ -72,18 +72,19 @@ async fn images(kind: Kind, mut call: Call, caller: &Caller) -> Answer {
     } = asked?;
     let body = written(body)?;
     let made = generate::make(&call, caller, body, AT_ONCE).await?;
-    if !(200..300).contains(&made.answer.status) {
-        return respond::relay(&call, &made.answer, &origin).await;
-    }
-    let generated: Generated = made.answer.json().map_err(|_| unreachable_origin())?;
-    let following = Following::new(call, caller.clone(), origin, generated);
-    let response = if stream {
-        telling::events(following, look)?
-    } else {
-        telling::document(following, look, by_url).await?
+    let answer = async {
+        if !(200..300).contains(&made.answer.status) {
+            return respond::relay(&call, &made.answer, &origin).await;
+        }
+        let generated: Generated = made.answer.json().map_err(|_| unreachable_origin())?;
+        let following = Following::new(call, caller.clone(), origin, generated);
+        if stream {
+            telling::events(following, look)
+        } else {
+            telling::document(following, look, by_url).await
+        }
     };
-    made.write(response.headers())?;
-    Ok(response)
+    made.tell_in(answer.await)
 }
 
 async fn list_models(call: &Call) -> Answer {
