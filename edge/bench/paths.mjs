@@ -34,8 +34,8 @@ export const PATHS = [
   { name: "… not modified", count: 6000, of: () => () => ({ path: `/${FILE}`, headers: { "if-none-match": '"abc"' }, status: 304 }) },
   { name: "signed URL fetched, ECDSA", count: 4000, of: (url) => always(picture(url, ECDSA)) },
   { name: "signed URL fetched, RSA", count: 4000, of: (url) => always(picture(url, RSA)) },
+  { name: "signed URL made before", count: 3000, of: () => () => posted("/api/images/i/signed-url", "{}") },
   { name: "signed URL made, ECDSA", count: 2000, of: () => () => posted(`/api/images/${randomUUID()}/signed-url`, "{}") },
-  { name: "… made before", count: 3000, of: () => () => posted("/api/images/i/signed-url", "{}") },
   { name: "finished recipe", count: 2000, of: () => () => posted("/api/media/generate-image", recipe) },
 ];
 
