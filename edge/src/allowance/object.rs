@@ -1,6 +1,7 @@
 //! The Durable Object of one key: keeps its [`Ledger`], and asks the origin what became of jobs
 //! that nobody waited for.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use darkroom_shared::allowance::Allowance;
@@ -35,18 +36,23 @@ struct Stands {
 pub struct KeyAllowance {
     state: State,
     env: Env,
+    ledger: OnceCell<Ledger>,
 }
 
 impl DurableObject for KeyAllowance {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        Self {
+            state,
+            env,
+            ledger: OnceCell::new(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let answer = match request.json().await? {
             Message::Take { allowance, job } => Some(self.take(&allowance, job).await?),
             Message::Ended { job, end } => {
-                Ledger::open(&self.state)?.end(&job, end)?;
+                self.ledger()?.end(&job, end)?;
                 None
             }
         };
@@ -56,8 +62,7 @@ impl DurableObject for KeyAllowance {
     /// Asks after jobs of whose end nobody has told, for as long as there are any.
     async fn alarm(&self) -> worker::Result<Response> {
         self.settle().await?;
-        let ledger = Ledger::open(&self.state)?;
-        if !ledger.open_jobs(1, now())?.is_empty() {
+        if !self.ledger()?.open_jobs(1, now())?.is_empty() {
             self.state.storage().set_alarm(PATIENCE).await?;
         }
         Response::empty()
@@ -65,8 +70,17 @@ impl DurableObject for KeyAllowance {
 }
 
 impl KeyAllowance {
-    async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
+    /// The books, opened once.
+    fn ledger(&self) -> worker::Result<&Ledger> {
+        if let Some(ledger) = self.ledger.get() {
+            return Ok(ledger);
+        }
         let ledger = Ledger::open(&self.state)?;
+        Ok(self.ledger.get_or_init(|| ledger))
+    }
+
+    async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
+        let ledger = self.ledger()?;
         let mut taken = ledger.take_request(allowance, now())?;
         if let (Ok(()), Some(job)) = (taken, job) {
             taken = ledger.take_images(allowance, &job, now())?;
@@ -85,7 +99,7 @@ impl KeyAllowance {
 
     /// Ends those of the open jobs that the origin says have ended.
     async fn settle(&self) -> worker::Result<()> {
-        let ledger = Ledger::open(&self.state)?;
+        let ledger = self.ledger()?;
         let jobs = ledger.open_jobs(MOST, now())?;
         for job in &jobs {
             ledger.asked(&job.id, now())?;
