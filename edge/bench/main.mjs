@@ -1,9 +1,7 @@
 // `scripts/bench edge`: the built edge beside a plain JavaScript worker, in one run.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { ask, load } from "./load.mjs";
 import { PATHS, VARIABLES } from "./paths.mjs";
 import { Workerd, version } from "./workerd.mjs";
@@ -98,9 +96,7 @@ async function paths(workers) {
   }
 }
 
-const wasm = readFileSync(`${EDGE}index_bg.wasm`);
 console.log(`device: ${cpus()[0].model}, ${cpus().length} threads; workerd ${version()}, node ${process.version}`);
-console.log(`edge: ${wasm.length} bytes of wasm, ${gzipSync(wasm, { level: 9 }).length} gzipped`);
 const workers = [];
 try {
   for (const folder of [EDGE, PEER]) workers.push(await Workerd.start(folder, VARIABLES));
