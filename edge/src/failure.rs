@@ -14,7 +14,7 @@ pub type Answer = Result<worker::Response, Failure>;
 pub enum Failure {
     /// Told to the caller as it is.
     Problem(Box<Problem>),
-    /// The same of a key whose allowance is used up, with what is left of it.
+    /// The same, with what is left of the key's allowance.
     Limited(Box<(Problem, LimitHeaders)>),
     /// The runtime refused something that it should not. The caller hears only that it happened.
     Runtime(worker::Error),

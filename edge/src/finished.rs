@@ -5,17 +5,17 @@
 use std::cell::RefCell;
 
 use darkroom_shared::kept::Kept;
-use darkroom_shared::recipe::hash;
+use darkroom_shared::recipe::{Recipe, hash};
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use worker::Env;
 use worker::kv::KvStore;
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::sending::Whole;
 use crate::{log, settings};
 
 /// A month. Whoever asks later has the picture made anew.
@@ -33,11 +33,15 @@ thread_local! {
 }
 
 /// What the pictures of a recipe and its `n - 1` successors are kept under, and what their flight
-/// is called. Public ones are everybody's, private ones their account's.
+/// is called. Public ones are everybody's, private ones their account's: told by a digest, since a
+/// name in KV may have 512 bytes and a token's account more.
 pub fn name(hash: &str, n: u32, visibility: Visibility, account: &str) -> String {
     match visibility {
         Visibility::Public => format!("public:{hash}:{n}"),
-        Visibility::Private => format!("private:{account}:{hash}:{n}"),
+        Visibility::Private => {
+            let account = hex::encode(Sha256::digest(account));
+            format!("private:{account}:{hash}:{n}")
+        }
     }
 }
 
@@ -94,11 +98,9 @@ pub fn keep(call: &Call, name: String, answer: String) {
 }
 
 /// Keeps the answer that a generate call would have had, had it waited for this job. One that is
-/// not all there, or that cannot be read, is left alone.
-pub fn keep_job(call: &Call, answer: &Whole, account: &str) {
-    if let Ok(job) = answer.json()
-        && let Some((name, generated)) = as_generated(&job, account)
-    {
+/// not all there is left alone.
+pub fn keep_job(call: &Call, job: &Value, account: &str) {
+    if let Some((name, generated)) = as_generated(job, account) {
         keep(call, name, generated.to_string());
     }
 }
@@ -109,7 +111,8 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
     let first = images.first()?;
     let (n, recipe) = (images.len() as u64, job.get("recipe")?);
     let steps = job.pointer("/progress/steps")?.as_u64()?;
-    let is_whole = steps == recipe.get("steps")?.as_u64()?.checked_mul(n)?;
+    let steps_of_one = Recipe::deserialize(recipe).ok()?.steps_taken();
+    let is_whole = steps == u64::from(steps_of_one).checked_mul(n)?;
     if job.get("status")? != "succeeded" || !is_whole {
         return None;
     }

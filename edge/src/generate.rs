@@ -3,21 +3,20 @@
 
 use darkroom_shared::deadline;
 use darkroom_shared::prefer::Prefer;
-use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED};
+use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, with_seed};
 use futures_util::future::join;
-use serde_json::{Map, Value};
-use worker::Headers;
+use serde_json::Value;
 
-use crate::allowance::{Charge, Taken};
+use crate::allowance::{Charge, End, Taken};
 use crate::auth::Caller;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
 use crate::flights::{self, Flown, Role};
 use crate::order::Order;
 use crate::sending::Whole;
-use crate::{body, delivery, finished, models, random, respond, settings};
+use crate::settings::Origin;
+use crate::{body, delivery, finished, log, models, random, respond, settings};
 
 const HIT: &str = "darkroom-edge; hit";
 const COLLAPSED: &str = "darkroom-edge; fwd=miss; collapsed";
@@ -37,68 +36,98 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let made = make(&call, caller, body, prefer).await?;
     let origin = settings::origin(&call.env)?;
-    let response = respond::relay(&call, &made.answer, &origin).await?;
-    made.write(response.headers())?;
-    Ok(response)
+    made.tell_in(respond::relay(&call, &made.answer, &origin).await)
 }
 
-/// Has the pictures of a request made, whatever route it came by. What the origin would refuse is
-/// refused here, as far as it has said what it offers, and what the key may not have is not asked
-/// for.
+/// A request that was checked, and what follows from it.
+struct Wanted {
+    request: GenerateRequest,
+    /// Seconds within which the pictures are needed.
+    deadline: Option<u32>,
+    /// The request's own, or one that was drawn.
+    seed: u64,
+    /// None where no origin has ever said what it offers.
+    recipe: Option<Recipe>,
+    /// What its pictures are kept under, where the edge can tell.
+    name: Option<String>,
+}
+
+impl Wanted {
+    /// What the origin would refuse is refused here, as far as it has said what it offers.
+    async fn read(
+        call: &Call,
+        caller: &Caller,
+        body: &[u8],
+        origin: &Origin,
+    ) -> Result<Self, Failure> {
+        let mut request = GenerateRequest::from_json(body)?;
+        delivery::check_offered(&call.env, request.visibility)?;
+        let deadline = call.header(deadline::HEADER);
+        let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
+        let seed = seed_for(&request)?;
+        let recipe = match models::offered(call, origin).await {
+            Some(models) => Some(Recipe::complete(&request, &models, seed)?),
+            None => None,
+        };
+        let name = match &recipe {
+            // What lies under an image's id only the origin knows.
+            Some(recipe) if !request.names_images() => Some(finished::name(
+                &recipe.hash().map_err(worker::Error::from)?,
+                request.n,
+                request.visibility,
+                caller.as_str(),
+            )),
+            _ => None,
+        };
+        // They are in the body too, and a Worker has no room to keep both while it waits.
+        request.drop_files();
+        Ok(Self {
+            request,
+            deadline,
+            seed,
+            recipe,
+            name,
+        })
+    }
+
+    /// The name under which others may have asked for the same. A seed that was drawn just now was
+    /// never asked for before.
+    fn shared(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.request.seed.is_some())
+    }
+
+    /// The name under which others may join. Previews are not the recipe's: who joins a flight
+    /// without them would see none.
+    fn flight(&self) -> Option<&str> {
+        self.shared().filter(|_| self.request.previews == 0)
+    }
+}
+
+/// Has the pictures of a request made, whatever route it came by. What the key may not have is not
+/// asked for.
 pub async fn make(
     call: &Call,
     caller: &Caller,
     body: Vec<u8>,
     prefer: Prefer,
 ) -> Result<Made, Failure> {
-    let request = GenerateRequest::from_json(&body)?;
-    delivery::check_offered(&call.env, request.visibility)?;
-    let deadline = call.header(deadline::HEADER);
-    let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
     let origin = settings::origin(&call.env)?;
-    let seed = seed_for(&request)?;
-    let recipe = match models::offered(call, &origin).await {
-        Some(models) => Some(Recipe::complete(&request, &models, seed)?),
-        None => None,
-    };
-    let name = match &recipe {
-        // What lies under an image's id only the origin knows.
-        Some(recipe) if !request.names_images() => Some(finished::name(
-            &recipe.hash().map_err(worker::Error::from)?,
-            request.n,
-            request.visibility,
-            caller.as_str(),
-        )),
-        _ => None,
-    };
-    // A seed that was drawn just now was never asked for before.
-    let shared = name.as_deref().filter(|_| request.seed.is_some());
-
+    let wanted = Wanted::read(call, caller, &body, &origin).await?;
     let job = match &call.attempt {
         Some(attempt) => attempt.clone(),
         None => random::sortable_id(now())?,
     };
-    let charge = Taken::images(call, caller, &job, request.n);
-    let (taken, found) = join(charge, found(call, shared)).await;
+    let charge = Taken::images(call, caller, &job, wanted.request.n);
+    let (taken, found) = join(charge, found(call, wanted.shared())).await;
     let mut taken = taken?;
-    if let Some(mut found) = found {
-        if let Ok(charge) = taken.charge() {
-            call.context.wait_until(charge.end(false));
-        }
-        let role = Role::Late;
-        make_own(&mut found, call, &request, role);
-        let answer = Whole::json_text(&found.to_string())?;
-        return Ok(Made {
-            answer,
-            taken,
-            role,
-        });
+    if let Some(found) = found {
+        return made_before(call, &wanted, taken, found);
     }
-    let charge = taken.charge()?;
 
-    let body = match request.seed {
+    let charge = taken.charge()?;
+    let body = match wanted.request.seed {
         Some(_) => body,
-        None => with_seed(&body, seed)?,
+        None => with_seed(body, wanted.seed),
     };
     let order = Order {
         job: &job,
@@ -106,32 +135,25 @@ pub async fn make(
         body: &body,
         prefer: prefer.to_header(),
         wait: prefer.wait_seconds(),
-        deadline,
+        deadline: wanted.deadline,
         request_id: &call.request_id,
         trace: call.observed.trace(),
     };
-    let begun = now();
-    // Previews are not the recipe's: who joins a flight without them would see none.
-    let flown = match shared.filter(|_| request.previews == 0) {
-        Some(name) => flights::join(&call.env, name, &order, &origin).await,
-        None => Ok(Flown {
-            answer: order.hand_in(&origin).await,
-            role: Role::Led,
-        }),
-    };
-    call.observed.asked_origin_since(begun);
-    let Flown { answer, role } = flown.unwrap_or_else(|failure| Flown {
-        answer: Err(failure),
-        role: Role::Led,
-    });
-    settle(call, charge, role, &answer).await;
-    let mut answer = answer?;
-    if let (200, Some(name), Some(recipe)) = (answer.status, name, recipe) {
-        keep(call, name, &recipe, &answer).await?;
+    let Flown { answer, role } = fly(call, wanted.flight(), &order, &origin).await;
+    let end = end_of(role, &answer);
+    if end.is_some_and(|end| end != End::Made) {
+        taken.returns(wanted.request.n);
     }
-    if role != Role::Led {
-        let mut own = answer.json().map_err(worker::Error::from)?;
-        make_own(&mut own, call, &request, role);
+    settle(call, charge, end, &answer).await;
+    let mut answer = answer.map_err(|failure| taken.told_in(failure))?;
+    if answer.status == 200 {
+        keep(call, &wanted, &answer);
+    }
+    if role != Role::Led
+        // What did not come from an origin is not made anybody's.
+        && let Ok(mut own) = answer.json()
+    {
+        make_own(&mut own, call, &wanted.request, role);
         answer.bytes = own.to_string().as_bytes().into();
     }
     Ok(Made {
@@ -141,55 +163,106 @@ pub async fn make(
     })
 }
 
+/// Answers with what was made before: no image of the key's is needed for it.
+fn made_before(
+    call: &Call,
+    wanted: &Wanted,
+    mut taken: Taken,
+    mut found: Value,
+) -> Result<Made, Failure> {
+    if let Ok(charge) = taken.charge() {
+        taken.returns(wanted.request.n);
+        call.context.wait_until(charge.end(End::NotMade));
+    }
+    let role = Role::Late;
+    make_own(&mut found, call, &wanted.request, role);
+    Ok(Made {
+        answer: Whole::json_text(&found.to_string())?,
+        taken,
+        role,
+    })
+}
+
+/// Has a job done: together with all others who want the same now, or by itself.
+async fn fly(call: &Call, flight: Option<&str>, order: &Order<'_>, origin: &Origin) -> Flown {
+    let alone = |answer| Flown {
+        answer,
+        role: Role::Led,
+    };
+    let begun = now();
+    let flown = match flight {
+        Some(name) => flights::join(&call.env, name, order, origin).await,
+        None => Ok(alone(order.hand_in(origin).await)),
+    };
+    call.observed.asked_origin_since(begun);
+    flown.unwrap_or_else(|failure| alone(Err(failure)))
+}
+
 impl Made {
-    /// Writes into an answer what is left of the key's allowance, and where the pictures are from.
-    pub fn write(&self, headers: &Headers) -> worker::Result<()> {
-        self.taken.write(headers)?;
-        headers.set(
-            "cache-status",
-            match self.role {
+    /// Has an answer tell what is left of the key's allowance, and where the pictures are from.
+    pub fn tell_in(&self, answer: Answer) -> Answer {
+        let answer = self.taken.tell_in(answer);
+        if let Ok(response) = &answer {
+            let status = match self.role {
                 Role::Led => MISS,
                 Role::Joined => COLLAPSED,
                 Role::Late => HIT,
-            },
-        )
+            };
+            response.headers().set("cache-status", status)?;
+        }
+        answer
     }
 }
 
 /// Keeps what was answered for whoever asks for the recipe next: if it is that recipe's, and not
 /// one of weights or numerics that the origin has changed to since it was asked.
-async fn keep(call: &Call, name: String, recipe: &Recipe, answer: &Whole) -> Result<(), Failure> {
-    let made: Value = answer.json().map_err(worker::Error::from)?;
+fn keep(call: &Call, wanted: &Wanted, answer: &Whole) {
+    let (Some(name), Some(recipe), Ok(made)) =
+        (&wanted.name, &wanted.recipe, answer.json::<Value>())
+    else {
+        return;
+    };
     let is = |field: &str, wanted: &str| made.pointer(field).is_some_and(|found| found == wanted);
     if is("/recipe/revision", &recipe.revision) && is("/recipe/engine", &recipe.engine) {
-        finished::keep(call, name, answer.text());
-        Ok(())
-    } else {
-        models::doubt();
-        flights::forget(&call.env, &name).await
+        finished::keep(call, name.clone(), answer.text());
+        return;
     }
+    models::doubt();
+    let (env, name) = (call.env.clone(), name.clone());
+    call.context.wait_until(async move {
+        if let Err(failure) = flights::forget(&env, &name).await {
+            log::error("", format_args!("a flight was not forgotten: {failure}"));
+        }
+    });
 }
 
 async fn found(call: &Call, name: Option<&str>) -> Option<Value> {
     finished::find(call, name?).await
 }
 
-/// Tells the ledger what became of a job's images, as far as the answer says.
-async fn settle(call: &Call, charge: Charge, role: Role, answer: &Result<Whole, Failure>) {
+/// What an answer says of the caller's job; none while its images are still to be made.
+fn end_of(role: Role, answer: &Result<Whole, Failure>) -> Option<End> {
     match answer {
         // Another's job makes the pictures: this one was never handed in.
-        _ if role != Role::Led => call.context.wait_until(charge.end(false)),
+        _ if role != Role::Led => Some(End::NotMade),
+        Ok(answer) if answer.status == 200 => Some(End::Made),
+        Ok(answer) if answer.status < 300 => None,
+        Ok(answer) if answer.status < 500 => Some(End::NotMade),
+        // It may have been accepted, by an origin that was lost since.
+        Ok(_) | Err(_) => Some(End::Unknown),
+    }
+}
+
+/// Tells the ledger how a job ended.
+async fn settle(call: &Call, charge: Charge, end: Option<End>, answer: &Result<Whole, Failure>) {
+    let Some(end) = end else {
+        return;
+    };
+    match answer {
         // The caller has its pictures: it need not wait for the books.
-        Ok(answer) if answer.status == 200 => call.context.wait_until(charge.end(true)),
-        // Still to be made.
-        Ok(answer) if answer.status < 300 => {}
-        // It may have been accepted, however late: the ledger will ask.
-        Err(failure)
-            if failure
-                .problem()
-                .is_some_and(|p| p.code == Code::OriginTimeout) => {}
+        Ok(answer) if answer.status < 300 => call.context.wait_until(charge.end(end)),
         // Whoever tries again at once finds the images given back.
-        Ok(_) | Err(_) => charge.end(false).await,
+        Ok(_) | Err(_) => charge.end(end).await,
     }
 }
 
@@ -211,12 +284,4 @@ fn make_own(answer: &mut Value, call: &Call, request: &GenerateRequest, role: Ro
 fn seed_for(request: &GenerateRequest) -> Result<u64, Failure> {
     let highest = MAX_SEED - u64::from(request.n.saturating_sub(1));
     Ok(random::seed()?.min(highest))
-}
-
-/// The body with the seed in it, so that whoever works on it later draws none of its own.
-fn with_seed(body: &[u8], seed: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |_| Problem::new(Code::Internal, "the checked body cannot be read again");
-    let mut fields: Map<String, Value> = serde_json::from_slice(body).map_err(unreadable)?;
-    fields.insert("seed".to_owned(), seed.into());
-    Ok(serde_json::to_vec(&fields).map_err(unreadable)?)
 }

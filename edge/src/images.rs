@@ -2,15 +2,17 @@
 
 use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
+use futures_util::future::join3;
 use worker::ResponseBuilder;
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
-use crate::{finished, flights, log, pictures, respond, settings};
+use crate::{finished, flights, log, pictures, respond, routes, settings};
 
-/// Has the origin delete an image, and forgets its recipe and its picture.
+/// Has the origin delete an image, and forgets its recipe and its picture. One that is gone is
+/// forgotten once more: where that failed before, a caller who tries again has it done.
 pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
@@ -30,9 +32,17 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     };
     let hash = &deleted.recipe_sha256;
     let name = finished::name(hash, deleted.n, visibility, caller.as_str());
-    flights::forget(&call.env, &name).await?;
-    finished::forget(call, &name).await?;
-    pictures::forget(call, &deleted.key).await?;
+    // Each whatever becomes of the others: the origin tells only once what it has deleted.
+    let (picture, flight, recipe) = join3(
+        pictures::forget(call, &deleted.key),
+        flights::forget(&call.env, &name),
+        finished::forget(call, &name),
+    )
+    .await;
+    picture.and(flight).and(recipe)?;
+    if deleted.again {
+        return Err(routes::not_found());
+    }
     Ok(ResponseBuilder::new()
         .with_status(204)
         .with_header("cache-control", "no-store")?

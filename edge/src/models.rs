@@ -45,6 +45,10 @@ pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
     if now < kept.until_ms {
         return kept.models;
     }
+    if kept.models.is_some() {
+        // One asks anew; whoever comes in the meantime need not wait for that.
+        KEPT.with_borrow_mut(|kept| kept.until_ms = now + PATIENCE_MS);
+    }
     let (models, lasts) = match ask(call, origin).await {
         Some(models) => {
             if kept.models.as_ref() != Some(&models) {

@@ -46,7 +46,7 @@ impl Order<'_> {
             caller: self.caller,
             request_id: self.request_id,
             headers,
-            body: self.body.to_vec(),
+            body: self.body,
             limit: self.limit(origin),
             // Under its own id, a job is one job however often it is handed in.
             may_repeat: true,

@@ -34,7 +34,7 @@ pub struct Ask<'a> {
     /// Beside those of signature and request id.
     pub headers: Vec<(&'static str, String)>,
     /// Empty where there is none.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
     /// How long the answer may take.
     pub limit: Duration,
     /// Whether it may be asked again where no answer comes: what is safe may.
@@ -55,7 +55,7 @@ impl<'a> Ask<'a> {
             caller,
             request_id: &call.request_id,
             headers: Vec::new(),
-            body: Vec::new(),
+            body: &[],
             limit,
             may_repeat: matches!(call.method.as_str(), "GET" | "HEAD"),
             trace: call.observed.trace(),
@@ -89,7 +89,7 @@ pub fn signed<'a>(
     init.with_method(Method::from(ask.method.to_owned()))
         .with_headers(signed_headers(origin, ask)?);
     if !ask.body.is_empty() {
-        init.with_body(Some(Uint8Array::from(ask.body.as_slice()).into()));
+        init.with_body(Some(Uint8Array::from(ask.body).into()));
     }
     let url = match ask.query {
         "" => format!("{url}{}", ask.path),
@@ -104,7 +104,7 @@ pub fn signed<'a>(
 }
 
 fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
-    let digest = content_digest(&ask.body);
+    let digest = content_digest(ask.body);
     let parts = Parts {
         method: ask.method,
         path: ask.path,

@@ -1,12 +1,14 @@
 //! API calls that the origin answers and the edge only vouches for.
 
+use serde_json::Value;
+
 use crate::auth::Caller;
 use crate::call::{Call, is_plain_id};
 use crate::delivery::with_addresses_in_events;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::sending::Opened;
-use crate::{finished, respond, settings};
+use crate::{allowance, finished, respond, settings};
 
 /// Passes a call without a body on.
 pub async fn pass(call: &Call, caller: &Caller) -> Answer {
@@ -15,16 +17,30 @@ pub async fn pass(call: &Call, caller: &Caller) -> Answer {
     respond::relay(call, &origin::ask(&origin, ask).await?, &origin).await
 }
 
-/// Passes a question after a job on, and keeps its pictures for whoever asks for its recipe: they
-/// may have been made while nobody waited.
+/// Passes a question after a job on, or that it be canceled, and takes note of what is answered:
+/// its pictures are kept for whoever asks for its recipe, since they may have been made while nobody
+/// waited, and images that will not be made are given back.
 pub async fn pass_job(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
     let answer = origin::ask(&origin, ask).await?;
-    if answer.status == 200 {
-        finished::keep_job(call, &answer, caller.as_str());
+    if answer.status == 200
+        && let Ok(job) = answer.json::<Value>()
+    {
+        finished::keep_job(call, &job, caller.as_str());
+        give_back(call, caller, &job);
     }
     respond::relay(call, &answer, &origin).await
+}
+
+fn give_back(call: &Call, caller: &Caller, job: &Value) {
+    let status = job.get("status").and_then(Value::as_str);
+    let id = job.get("id").and_then(Value::as_str);
+    if let (Some("failed" | "canceled"), Some(id)) = (status, id) {
+        let (env, ledger, id) = (call.env.clone(), caller.ledger.clone(), id.to_owned());
+        call.context
+            .wait_until(async move { allowance::not_made(&env, &ledger, id).await });
+    }
 }
 
 /// The same for Server-Sent Events: only their beginning is bounded in time, and the body

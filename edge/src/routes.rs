@@ -72,7 +72,7 @@ const TABLE: &[Row] = &[
         "/api/jobs/{id}",
         &[
             ("GET", Action::For(EITHER, Keyed::PassJob)),
-            ("DELETE", Action::For(MAKER, Keyed::Pass)),
+            ("DELETE", Action::For(MAKER, Keyed::PassJob)),
         ],
     ),
     Row(
@@ -195,9 +195,18 @@ pub async fn dispatch(call: Call) -> Answer {
 
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     // Calls that make images are charged when it is known how many.
-    if !matches!(action, Keyed::Generate | Keyed::OpenAi(_)) {
-        allowance::requests(&call, caller).await?;
+    let taken = match action {
+        Keyed::Generate | Keyed::OpenAi(_) => None,
+        _ => allowance::requests(&call, caller).await?,
+    };
+    let answer = answer(action, call, caller).await;
+    match taken {
+        Some(taken) => taken.tell_in(answer),
+        None => answer,
     }
+}
+
+async fn answer(action: Keyed, call: Call, caller: &Caller) -> Answer {
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
         Keyed::OpenAi(route) => openai::answer(route, call, caller).await,

@@ -1,6 +1,8 @@
 //! The edge's variables and secrets, read where they are needed, so that a wrong one breaks
 //! only what depends on it. `wrangler.toml` says what each is for.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use darkroom_shared::allowance::Allowance;
@@ -133,7 +135,7 @@ pub fn allowance(env: &Env, own: &CallerLimits) -> Result<Allowance, Failure> {
     ))
 }
 
-fn whole(env: &Env, name: &str) -> Result<u32, Failure> {
+fn whole(env: &Env, name: &'static str) -> Result<u32, Failure> {
     let value = text(env, name)?.parse().ok();
     value
         .filter(|value| *value > 0)
@@ -160,14 +162,20 @@ fn origin_timeout(env: &Env) -> Result<Duration, Failure> {
     }
 }
 
-fn text(env: &Env, name: &str) -> Result<String, Failure> {
+fn text(env: &Env, name: &'static str) -> Result<String, Failure> {
     optional(env, name).ok_or_else(|| wrong(name, "is not set"))
 }
 
+thread_local! {
+    /// What was read before: it stays the same for as long as an isolate lives, and to ask the
+    /// runtime costs more than most of what is done with the answer.
+    static KNOWN: RefCell<BTreeMap<&'static str, Option<String>>> = RefCell::default();
+}
+
 /// A setting that may be left out.
-pub fn optional(env: &Env, name: &str) -> Option<String> {
-    let value = env.var(name).ok()?.to_string();
-    Some(value.trim().to_owned())
+pub fn optional(env: &Env, name: &'static str) -> Option<String> {
+    let read = || Some(env.var(name).ok()?.to_string().trim().to_owned());
+    KNOWN.with_borrow_mut(|known| known.entry(name).or_insert_with(read).clone())
 }
 
 /// The log names the setting; the caller only hears whose fault it is.

@@ -1,8 +1,9 @@
 //! The platform's cryptography.
 
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{Crypto, SubtleCrypto};
-use worker::js_sys::{JSON, Object, Reflect, global};
+use web_sys::{Crypto, CryptoKey, SubtleCrypto};
+use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Array, JSON, Object, Reflect, Uint8Array, global};
 
 /// `crypto.subtle`.
 pub fn subtle() -> worker::Result<SubtleCrypto> {
@@ -14,4 +15,29 @@ pub fn subtle() -> worker::Result<SubtleCrypto> {
 /// A JavaScript object, as algorithms and keys are told.
 pub fn object(json: &str) -> worker::Result<Object> {
     Ok(JSON::parse(json)?.dyn_into()?)
+}
+
+/// Imports a public key, which verifies.
+pub async fn public_key(
+    format: &str,
+    data: &Object,
+    algorithm: &Object,
+) -> worker::Result<CryptoKey> {
+    let usages = Array::of1(&JsValue::from_str("verify"));
+    let imported = subtle()?.import_key_with_object(format, data, algorithm, false, &usages)?;
+    Ok(JsFuture::from(imported).await?.dyn_into()?)
+}
+
+/// Whether a public key's other half made a signature over a text.
+pub async fn verifies(
+    algorithm: &Object,
+    key: &CryptoKey,
+    text: &[u8],
+    signature: &[u8],
+) -> worker::Result<bool> {
+    // Copies: the runtime may still read them when this memory has moved.
+    let (text, signature) = (Uint8Array::from(text), Uint8Array::from(signature));
+    let verified = subtle()?
+        .verify_with_object_and_js_u8_array_and_js_u8_array(algorithm, key, &signature, &text)?;
+    Ok(JsFuture::from(verified).await?.is_truthy())
 }

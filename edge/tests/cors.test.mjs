@@ -30,10 +30,8 @@ describe("pages of configured origins", () => {
       assert.equal(response.headers.get("vary"), "Origin");
       assert.equal(response.headers.get("access-control-allow-credentials"), null);
       assert.deepEqual(list(response, "access-control-allow-methods"), methods);
-      const headers = list(response, "access-control-allow-headers");
-      for (const name of ["authorization", "content-type", "prefer", "idempotency-key", "last-event-id", "darkroom-deadline", "x-request-id", "traceparent"]) {
-        assert.ok(headers.includes(name), name);
-      }
+      // As browsers read it: what OpenAI's client sends of its own too, and the one that needs its name.
+      assert.deepEqual(list(response, "access-control-allow-headers"), ["authorization", "*"]);
       assert.ok(Number(response.headers.get("access-control-max-age")) > 0);
     }
     assert.equal(edge.origin.requests.length, 0);
@@ -50,10 +48,7 @@ describe("pages of configured origins", () => {
         const response = await edge.fetch(path, { ...init, headers: { origin } });
         assert.equal(response.headers.get(ALLOW), origin);
         assert.equal(response.headers.get("vary"), "Origin");
-        const exposed = list(response, "access-control-expose-headers");
-        for (const name of ["x-request-id", "location", "retry-after", "ratelimit", "ratelimit-remaining", "cache-status", "server-timing", "etag"]) {
-          assert.ok(exposed.includes(name), name);
-        }
+        assert.deepEqual(list(response, "access-control-expose-headers"), ["*"]);
       }
     }
   });

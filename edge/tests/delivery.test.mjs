@@ -98,6 +98,22 @@ describe("with redirects", () => {
   });
 });
 
+describe("with redirects, a deleted picture's address", () => {
+  const edge = useEdge({ bindings: { DELIVERY: "redirect", CLOUDFRONT_DOMAIN: DOMAIN, SIGNING_KEYS: secret(ECDSA) } });
+
+  test("leads nowhere", LIMIT, async () => {
+    for (const path of [fresh(), `/private${fresh()}`]) {
+      const query = queryOf(signed(edge.url + path));
+      const status = async () => (await edge.fetch(`${path}?${query}`, { key: null })).status;
+      assert.equal(await status(), 302);
+      const deleted = { key: path.slice(1), recipe_sha256: "0".repeat(64), n: 1 };
+      edge.origin.answer = (request, response) => json(response, 200, deleted);
+      assert.equal((await edge.fetch("/api/images/i1", { method: "DELETE" })).status, 204);
+      assert.equal(await status(), 404);
+    }
+  });
+});
+
 describe("a new signing key", () => {
   const edge = useEdge({ bindings: { SIGNING_KEYS: `${secret(ECDSA)},\n${secret(RSA)}`, DELIVERY: "proxy", CLOUDFRONT_DOMAIN: DOMAIN } });
   const path = `/private${fresh()}`;

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, problem, sha256, useEdge } from "./harness.mjs";
 import { MODEL, json, refuse } from "./origin.mjs";
+import { PNG } from "./studio.mjs";
 
 const edge = useEdge();
 before(() => {
@@ -115,37 +116,81 @@ test("a seed that was drawn can be asked for, and no seed is a new picture", LIM
   assert.equal(status(again), "darkroom-edge; hit");
 });
 
-test("what was made while nobody waited is kept when its job is asked for", LIMIT, async () => {
-  const seed = (seeds += 1);
+const begins = { init_image: `data:image/png;base64,${PNG.toString("base64")}` };
+const begun = { width: 64, height: 64, init_image: sha256(PNG), strength: 0.75 };
+
+for (const [from, body, more, steps] of [["words", {}, {}, 20], ["a picture", begins, begun, 15]]) {
+  test(`what was made from ${from} while nobody waited is kept when its job is asked for`, LIMIT, async () => {
+    const seed = (seeds += 1);
+    const { revision, engine } = MODEL;
+    const recipe = {
+      ...{ prompt: "p", width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
+      ...{ seed, model: "demo", revision, engine, format: "png", ...more },
+    };
+    const image = {
+      ...{ id: "1", url: "http://x/", key: "generated/x.png", width: 128, height: 128 },
+      ...{ content_type: "image/png", bytes: 1, sha256: "s", seed, visibility: "public" },
+    };
+    const job = {
+      ...{ id: "j", status: "succeeded", task_id: "theirs", error: null, recipe, images: [image] },
+      ...{ created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null },
+      ...{ progress: { step: steps, steps }, queue_position: null, eta_seconds: null },
+    };
+    edge.origin.answer = (request, response) => json(response, 200, job);
+    assert.equal((await (await edge.fetch("/api/jobs/j")).json()).id, "j");
+    edge.origin.requests.splice(0);
+    const kv = await edge.miniflare.getKVNamespace("RECIPES");
+    const isKept = async () => {
+      const { keys } = await kv.list({ prefix: "public:" });
+      const kept = await Promise.all(keys.map(({ name }) => kv.get(name, "json")));
+      return kept.some((answer) => answer.recipe.seed === seed);
+    };
+    while (!(await isKept()));
+    const hit = await edge.generate({ prompt: "p", seed, ...body });
+    assert.equal(status(hit), "darkroom-edge; hit");
+    const { images } = await hit.json();
+    assert.deepEqual(images, [image]);
+    assert.equal(edge.origin.requests.length, 0);
+  });
+}
+
+/** A job of `n` images from one picture, of which half of the steps are taken; some are left. */
+function imagesOfOnePicture({ seed, n, left }) {
   const { revision, engine } = MODEL;
   const recipe = {
     ...{ prompt: "p", width: 128, height: 128, steps: 20, guidance_scale: 3, scheduler: "euler" },
-    ...{ seed, model: "demo", revision, engine, format: "png" },
+    ...{ seed, model: "demo", revision, engine, format: "png", init_image: "d", strength: 0.5 },
   };
-  const image = {
+  const image = (seed) => ({
     ...{ id: "1", url: "http://x/", key: "generated/x.png", width: 128, height: 128 },
     ...{ content_type: "image/png", bytes: 1, sha256: "s", seed, visibility: "public" },
-  };
-  const job = {
-    ...{ id: "j", status: "succeeded", task_id: "theirs", error: null, recipe, images: [image] },
+  });
+  return {
+    ...{ id: "j", status: "succeeded", task_id: "theirs", error: null, recipe },
     ...{ created_at: "2026-01-01T00:00:00Z", started_at: null, finished_at: null },
-    ...{ progress: { step: 20, steps: 20 }, queue_position: null, eta_seconds: null },
+    ...{ progress: { step: 10 * n, steps: 10 * n }, queue_position: null, eta_seconds: null },
+    images: left.map((i) => image(seed + i)),
   };
-  edge.origin.answer = (request, response) => json(response, 200, job);
-  assert.equal((await (await edge.fetch("/api/jobs/j")).json()).id, "j");
-  edge.origin.requests.splice(0);
+}
+
+test("a job's pictures are kept if they are all there", LIMIT, async () => {
+  const [whole, rest] = [(seeds += 2), (seeds += 2)];
   const kv = await edge.miniflare.getKVNamespace("RECIPES");
-  const isKept = async () => {
+  // A job that lacks an image has as many steps as another recipe's that has all.
+  for (const job of [
+    imagesOfOnePicture({ seed: rest, n: 2, left: [1] }),
+    imagesOfOnePicture({ seed: whole, n: 1, left: [0] }),
+  ]) {
+    edge.origin.answer = (request, response) => json(response, 200, job);
+    assert.equal((await edge.fetch("/api/jobs/j")).status, 200);
+  }
+  const seedsKept = async () => {
     const { keys } = await kv.list({ prefix: "public:" });
     const kept = await Promise.all(keys.map(({ name }) => kv.get(name, "json")));
-    return kept.some((answer) => answer.recipe.seed === seed);
+    return kept.map((answer) => answer?.recipe?.seed);
   };
-  while (!(await isKept()));
-  const hit = await edge.generate({ prompt: "p", seed });
-  assert.equal(status(hit), "darkroom-edge; hit");
-  const { images } = await hit.json();
-  assert.deepEqual(images, [image]);
-  assert.equal(edge.origin.requests.length, 0);
+  while (!(await seedsKept()).includes(whole));
+  assert.ok(!(await seedsKept()).includes(rest));
 });
 
 test("what failed is told to all, and is tried anew by the next", LIMIT, async () => {
@@ -161,6 +206,86 @@ test("what failed is told to all, and is tried anew by the next", LIMIT, async (
   const next = await edge.generate(body);
   assert.equal(next.status, 200);
   assert.notEqual((await next.json()).job.id, call.job);
+});
+
+test("what is no origin's answer is kept by nobody", LIMIT, async () => {
+  const body = fresh();
+  edge.origin.answer = (request, response) => {
+    response.writeHead(200, { "content-type": "text/html" }).end("<p>Back soon</p>");
+  };
+  const both = await Promise.all([edge.generate(body), edge.generate(body)]);
+  for (const answer of both) await problem(answer, 502, "origin_unreachable");
+  edge.origin.answer = prompt;
+  const next = await edge.generate(body);
+  assert.equal(next.status, 200);
+  assert.equal(status(next), "darkroom-edge; fwd=miss");
+});
+
+/** Resolves when another account's call has joined the flight; `answer` goes on answering. */
+function joined(to) {
+  const { answer } = to.origin;
+  return new Promise((resolve) => {
+    to.origin.answer = (request, response, body) => {
+      if (request.url.endsWith("/readers")) response.on("finish", resolve);
+      answer(request, response, body);
+    };
+  });
+}
+
+test("a refusal for the first caller's deadline is not the others'", LIMIT, async () => {
+  const origin = new Held(edge);
+  const { key } = await edge.newKey();
+  const body = fresh();
+  const hurried = edge.generate(body, { headers: { "darkroom-deadline": "1" } });
+  const [first] = await origin.calls(1);
+  const hasJoined = joined(edge);
+  const patient = edge.generate(body, { key });
+  await hasJoined;
+  refuse(first.request, first.response, 429, "deadline_missed");
+  await problem(await hurried, 429, "deadline_missed");
+  const [, second] = await origin.calls(2);
+  assert.notEqual(second.job, first.job);
+  assert.equal(second.request.headers["darkroom-deadline"], undefined);
+  Held.finish(second);
+  assert.equal((await patient).status, 200);
+});
+
+test("whoever joins with a deadline is told by then how the job stands", LIMIT, async () => {
+  const origin = new Held(edge);
+  const body = fresh();
+  const patient = edge.generate(body);
+  await origin.calls(1);
+  const hurried = edge.generate(body, { headers: { "darkroom-deadline": "1" } });
+  const [first, second] = await origin.calls(2);
+  assert.deepEqual([second.job, second.prefer], [first.job, "wait=0"]);
+  Held.accept(second);
+  assert.equal((await hurried).status, 202);
+  Held.finish(first);
+  assert.equal((await patient).status, 200);
+});
+
+test("a job that its owner has left goes on for who joined it", LIMIT, async () => {
+  const origin = new Held(edge);
+  const { key, account } = await edge.newKey();
+  const body = fresh();
+  const owner = edge.generate(body, { headers: { prefer: "wait=5" } });
+  const [call] = await origin.calls(1);
+  const hasJoined = joined(edge);
+  const heir = edge.generate(body, { key });
+  await hasJoined;
+  const { answer } = edge.origin;
+  edge.origin.answer = (request, response, body) => {
+    if (request.method === "GET") return json(response, 200, { id: call.job, status: "running" });
+    const isOwners = request.headers["darkroom-caller"] !== account;
+    isOwners ? refuse(request, response, 404, "not_found") : answer(request, response, body);
+  };
+  // So the origin ends an owner's waiting.
+  Held.accept(call);
+  assert.equal((await owner).status, 202);
+  const [, taken] = await origin.calls(2);
+  assert.equal(taken.job, call.job);
+  Held.finish(taken);
+  assert.equal((await heir).status, 200);
 });
 
 test("whoever cannot wait is told of the job, and the others wait on", LIMIT, async () => {
@@ -291,6 +416,30 @@ describe("a deleted image", () => {
       request.method === "GET" ? refuse(request, response, 404, "not_found") : prompt(request, response, body);
     await problem(await picture(), 404, "not_found");
     assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
+
+    // Had the edge failed to forget it, a second call would have it forgotten.
+    const image = { key: `generated/${name}`, recipe_sha256: recipes[0], n: 1, again: true };
+    edge.origin.answer = (request, response) => json(response, 200, image);
+    await kv.put(kept, "{}");
+    const again = await edge.fetch("/api/images/some-id", { method: "DELETE" });
+    await problem(again, 404, "not_found");
+    assert.equal(await kv.get(kept), null);
+  });
+
+  const halved = useEdge({ options: { durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } } } });
+
+  test("is gone though its recipe cannot be forgotten", LIMIT, async () => {
+    const name = "1-11234567-89ab-cdef-0123-456789abcdef.png";
+    halved.origin.answer = (request, response) => {
+      const deleted = { key: `generated/${name}`, recipe_sha256: "0".repeat(64), n: 1 };
+      if (request.method === "DELETE") return json(response, 200, deleted);
+      response.writeHead(200, { "content-type": "image/png" }).end("picture");
+    };
+    const picture = () => halved.fetch(`/generated/${name}`, { key: null });
+    while (status(await picture()) !== "darkroom-edge; hit");
+    await problem(await halved.fetch("/api/images/some-id", { method: "DELETE" }), 503, "unavailable");
+    halved.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
+    await problem(await picture(), 404, "not_found");
   });
 
   test("of another account is not there", LIMIT, async () => {

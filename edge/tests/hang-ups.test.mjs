@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import test from "node:test";
 import { API_KEY, LIMIT, useEdge } from "./harness.mjs";
+import { useStudio } from "./studio.mjs";
 
 const edge = useEdge();
 const BODY = '{"prompt":"p"}';
@@ -43,6 +44,29 @@ test("who breaks off waiting is no longer waited for", LIMIT, async () => {
     socket.resetAndDestroy();
     await once(response, "close");
   }
+});
+
+test("who breaks off under /v1 is no longer waited for, nor is the job followed", LIMIT, async () => {
+  const studio = useStudio(edge);
+  const accept = edge.origin.answer;
+  for (const stream of [false, true]) {
+    const followed = new Promise((resolve) => {
+      edge.origin.answer = (request, response, body) => {
+        if (request.method === "POST") return accept(request, response, body);
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        const speaking = setInterval(() => response.write(":\n\n"), 10);
+        const closed = once(response, "close").finally(() => clearInterval(speaking));
+        resolve({ closed });
+      };
+    });
+    const body = JSON.stringify({ prompt: "p", stream });
+    const socket = begin("POST", "/v1/images/generations", { length: body.length, body });
+    const { closed } = await followed;
+    if (stream) await once(socket, "data");
+    socket.resetAndDestroy();
+    await closed;
+  }
+  assert.equal(studio.asked.length, 2);
 });
 
 test("half a body is no request", LIMIT, async () => {

@@ -16,7 +16,7 @@ const build = new URL("edge/build/", root);
 const require = createRequire(import.meta.url);
 const { Miniflare, NoOpLog } = createRequire(require.resolve("wrangler/package.json"))("miniflare");
 
-const wranglerToml = readFileSync(new URL("wrangler.toml", root), "utf8");
+export const wranglerToml = readFileSync(new URL("wrangler.toml", root), "utf8");
 const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wranglerToml)[1];
 
 export const API_KEY = `dk_${"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno".slice(0, 43)}`;

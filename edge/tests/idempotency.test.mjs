@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, openAiError, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
+import { ECDSA, check, secret } from "./signing.mjs";
+import { PNG, useStudio } from "./studio.mjs";
 
-const edge = useEdge();
+const edge = useEdge({ bindings: { SIGNING_KEYS: secret(ECDSA), SIGNED_URL_SECONDS: "1" } });
 
 let made = 0;
 const make = (request, response) => {
@@ -55,6 +57,23 @@ test("the same key is not taken for another call", LIMIT, async () => {
   await problem(await edge.post("/api/keys", { name: "x" }, { headers }), 422, "idempotency_mismatch");
 });
 
+test("a form is the same however it is written", LIMIT, async () => {
+  const studio = useStudio(edge);
+  const headers = { "idempotency-key": randomUUID() };
+  const edit = (prompt) => {
+    const body = new FormData();
+    body.append("prompt", prompt);
+    body.append("image", new File([PNG], "a.png"));
+    return edge.fetch("/v1/images/edits", { method: "POST", headers, body });
+  };
+  const first = await (await edit("p")).text();
+  const again = await edit("p");
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  assert.equal(await again.text(), first);
+  await openAiError(await edit("another"), 400, "idempotency_mismatch");
+  assert.equal(studio.asked.length, 1);
+});
+
 test("while the first is being answered the others are told to wait", LIMIT, async () => {
   edge.origin.requests.splice(0);
   const held = new Promise((resolve) => {
@@ -81,7 +100,20 @@ test("what failed for now is done again", LIMIT, async () => {
   }
   edge.origin.answer = make;
   assert.equal((await send(key)).status, 200);
-  assert.equal(edge.origin.requests.length, 3);
+  const jobs = edge.origin.requests.splice(0).map(({ url }) => url);
+  assert.equal(new Set(jobs).size, 3, "each time as a job of its own");
+});
+
+test("what may have been accepted is asked for again, and not done twice", LIMIT, async () => {
+  const key = randomUUID();
+  edge.origin.requests.splice(0);
+  edge.origin.answer = (request, response) => response.socket.destroy();
+  await problem(await send(key), 502, "origin_unreachable");
+  edge.origin.answer = make;
+  assert.equal((await send(key)).status, 200);
+  const jobs = edge.origin.requests.splice(0).map(({ url }) => url);
+  assert.equal(new Set(jobs).size, 1);
+  await problem(await send(key, { prompt: "another" }), 422, "idempotency_mismatch");
 });
 
 test("an answer of many megabytes is replayed whole", LIMIT, async () => {
@@ -92,6 +124,31 @@ test("an answer of many megabytes is replayed whole", LIMIT, async () => {
   const again = await send(key);
   assert.equal(again.headers.get("idempotency-replayed"), "true");
   assert.equal((await again.json()).text, text);
+});
+
+test("private images' addresses are signed anew", LIMIT, async () => {
+  const images = [{ url: "http://origin.test/x", key: "private/generated/x.png", visibility: "private" }];
+  const body = { prompt: "p", visibility: "private" };
+  const openAi = { prompt: "cached", response_format: "url", darkroom: { visibility: "private" } };
+  for (const [path, sent, urlsOf] of [
+    ["/api/media/generate-image", body, ({ image_url, images }) => [image_url, images[0].url]],
+    ["/v1/images/generations", openAi, ({ data, darkroom }) => [data[0].url, darkroom.images[0].url]],
+  ]) {
+    useStudio(edge);
+    if (sent === body) {
+      edge.origin.answer = (request, response) => json(response, 200, { job: {}, images, image_url: images[0].url });
+    }
+    const headers = { "idempotency-key": randomUUID() };
+    const ask = async () => urlsOf(await (await edge.post(path, sent, { headers })).json());
+    const [first] = await ask();
+    // They are good for a second.
+    for (;;) {
+      const [url, same] = await ask();
+      assert.equal(url, same);
+      check(url, ECDSA);
+      if (url !== first) break;
+    }
+  }
 });
 
 test("a key's text is shown once, and kept nowhere", LIMIT, async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { LIMIT, problem, useEdge, wranglerToml } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
 const edge = useEdge();
@@ -112,6 +112,49 @@ describe("images a day", () => {
     await problem(await generate(key), 429, "quota_exceeded");
   });
 
+  test("are given back at once when the job is canceled through the edge", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key } = await edge.newKey({ daily_images: 1 });
+    jobs.next = "queued";
+    const { id } = (await (await generate(key)).json()).job;
+    // What the origin says to others comes later than what it says to who cancels.
+    edge.origin.answer = (request, response) => {
+      if (request.method !== "DELETE") return jobs.answer(request, response);
+      json(response, 200, { id, status: "canceled" });
+    };
+    assert.equal((await edge.fetch(`/api/jobs/${id}`, { key, method: "DELETE" })).status, 200);
+    while ((await generate(key)).status === 429);
+  });
+
+  test("are given back when the origin is lost, and taken again if it made them", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key } = await edge.newKey({ daily_images: 2 });
+    edge.origin.answer = (request, response) => {
+      jobs.status.set(new URL(request.url, "http://origin").searchParams.get("job"), "succeeded");
+      response.socket.destroy();
+    };
+    const lost = await generate(key, { n: 2 });
+    await problem(lost, 502, "origin_unreachable");
+    assert.equal(left(lost).images.r, 2);
+    assert.equal(jobs.status.size, 1, "however often it is handed in, it is one job");
+    edge.origin.answer = jobs.answer;
+    assert.equal(left(await generate(key)).images.r, 1);
+    // Two are too many, so the ledger asks what became of those that it gave back.
+    const refused = await generate(key, { n: 2 });
+    await problem(refused, 429, "quota_exceeded");
+    assert.equal(left(refused).images.r, 0);
+  });
+
+  test("are given back of any of many open jobs", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key } = await edge.newKey({ daily_images: 22 });
+    jobs.next = "queued";
+    for (let i = 0; i < 22; i += 1) await generate(key);
+    jobs.status.set([...jobs.status.keys()].at(-1), "failed");
+    const statuses = [(await generate(key)).status, (await generate(key)).status];
+    assert.ok(statuses.includes(202), `${statuses}`);
+  });
+
   test("are those of a key, not of its account, and outlive its rotation", LIMIT, async () => {
     useJobs();
     const one = await edge.newKey({ account: "shared", daily_images: 1 });
@@ -148,6 +191,28 @@ describe("an edge that is started anew", () => {
     assert.equal(left(refused).images.r, 1);
     await problem(refused, 429, "quota_exceeded");
   });
+});
+
+test("what is left is told whatever is answered", LIMIT, async () => {
+  const jobs = useJobs();
+  const { key } = await edge.newKey({ rate_per_minute: 100, daily_images: 5 });
+  assert.equal(left(await edge.fetch("/api/jobs", { key })).requests.r, 99);
+  jobs.next = "failed";
+  assert.equal(left(await generate(key)).images.r, 5);
+  edge.origin.answer = (request, response) => refuse(request, response, 404, "not_found");
+  const missing = await edge.fetch("/api/jobs/x", { key });
+  assert.equal(missing.status, 404);
+  assert.equal(left(missing).images.r, 5);
+  for (const path of ["/api/media/generate-image", "/v1/images/generations"]) {
+    edge.origin.answer = (request, response) => response.writeHead(200).end("no origin's");
+    const broken = await edge.post(path, { prompt: "p" }, { key });
+    assert.equal(broken.status, 502, path);
+    assert.ok(left(broken).requests.r < 98);
+    edge.origin.answer = (request, response) => refuse(request, response, 429, "queue_full");
+    const refused = await edge.post(path, { prompt: "p" }, { key });
+    assert.equal(refused.status, 429, path);
+    assert.ok(left(refused).requests.r < 98);
+  }
 });
 
 describe("requests a minute", () => {
@@ -190,6 +255,10 @@ describe("a shield", () => {
       assert.equal(counts(status) + counts(429), 12);
       const refused = answers.find((answer) => answer.status === 429);
       assert.equal(refused.headers.get("retry-after"), "10");
+      assert.equal(refused.headers.get("ratelimit"), '"burst";r=0;t=10');
+      // What the edge says of its shield is what it is set to.
+      const [, limit, period] = /^simple = { limit = (\d+), period = (\d+) }$/m.exec(wranglerToml);
+      assert.equal(refused.headers.get("ratelimit-policy"), `"burst";q=${limit};w=${period}`);
       await problem(refused, 429, "rate_limited");
     }
     assert.equal((await shielded.fetch("/healthz", { key: null })).status, 200);

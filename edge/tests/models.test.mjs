@@ -30,6 +30,26 @@ test("what the origin does not offer is refused at the edge, in the origin's wor
   assert.equal(edge.origin.modelsAsked, 1, "the origin is asked once for all of them");
 });
 
+test("one caller asks anew what is offered, and nobody else waits for it", LIMIT, async () => {
+  const { origin } = edge;
+  origin.models = [MODEL];
+  // Pictures of other weights than were offered: what is offered is no longer believed.
+  origin.answer = (request, response) => {
+    const recipe = { revision: "r2", engine: "e1" };
+    json(response, 200, { job: { id: "j" }, images: [{}], recipe });
+  };
+  assert.equal((await edge.generate({ prompt: "p", seed: 1 })).status, 200);
+  const { modelsAsked } = origin;
+  let release;
+  origin.modelsHeld = new Promise((resolve) => (release = resolve));
+  const asking = edge.generate({ prompt: "p" });
+  while (origin.modelsAsked === modelsAsked) await new Promise(setImmediate);
+  assert.equal((await edge.generate({ prompt: "p" })).status, 200);
+  assert.equal(origin.modelsAsked, modelsAsked + 1);
+  release();
+  assert.equal((await asking).status, 200);
+});
+
 test("an origin that does not say what it offers judges by itself", LIMIT, async () => {
   assert.equal((await waiting.generate({ prompt: "p", scheduler: "magic" })).status, 200);
   assert.equal((await waiting.generate({ prompt: "p", scheduler: "magic" })).status, 200);

@@ -49,12 +49,13 @@ test("streams partial images", LIMIT, async () => {
 test("edits", LIMIT, async () => {
   const file = () => toFile(PNG, "a.png", { type: "image/png" });
   const edited = await client.images.edit({
-    image: await file(), mask: await file(), prompt: "p", n: 2, size: "512x512",
+    image: await file(), mask: await file(), prompt: "two\nlines", n: 2, size: "512x512",
     darkroom: { seed: 7, strength: 0.5 },
   });
   assert.equal(edited.data.length, 2);
   const [{ body }] = studio.asked;
   assert.deepEqual([body.n, body.width, body.seed, body.strength], [2, 512, 7, 0.5]);
+  assert.equal(body.prompt, "two\nlines");
   assert.ok(body.init_image.endsWith(BASE64) && body.mask.endsWith(BASE64));
 
   const list = { image: [await file()], prompt: "p", stream: true, partial_images: 1 };

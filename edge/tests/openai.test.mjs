@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test, { beforeEach, describe } from "node:test";
 import { API_KEY, LIMIT, useEdge } from "./harness.mjs";
 import { raw } from "./origin.mjs";
+import { ECDSA, check, secret } from "./signing.mjs";
 import { PNG, PREVIEW_BASE64, useStudio } from "./studio.mjs";
 
-const edge = useEdge({ bindings: { ORIGIN_TIMEOUT_SECONDS: "1" } });
+const edge = useEdge({ bindings: { ORIGIN_TIMEOUT_SECONDS: "1", SIGNING_KEYS: secret(ECDSA) } });
 let studio;
 
 beforeEach(() => {
@@ -70,6 +71,19 @@ describe("a generation", () => {
     }
     const bytes = { prompt: "p", model: "dall-e-3", response_format: "b64_json" };
     assert.deepEqual((await (await generate(bytes)).json()).data, [{ b64_json: BASE64 }]);
+  });
+
+  test("that is private is answered with signed addresses", LIMIT, async () => {
+    const url = `${edge.url}/private/generated/picture-0.png`;
+    const body = { prompt: "p", darkroom: { visibility: "private" } };
+    for (const response_format of ["url", "b64_json"]) {
+      const { data, darkroom } = await (await generate({ ...body, response_format })).json();
+      const [image] = darkroom.images;
+      const { parameters, resource } = check(image.url, ECDSA);
+      assert.equal(resource, url);
+      assert.equal(Date.parse(image.expires_at), parameters.Expires * 1000);
+      assert.deepEqual(data, [response_format === "url" ? { url: image.url } : { b64_json: BASE64 }]);
+    }
   });
 
   test("of what is there already needs no events", LIMIT, async () => {

@@ -24,6 +24,8 @@ export class ScriptedOrigin {
   requests = [];
   /** What it says it offers when the edge itself asks; `null` for an origin that is not ready. */
   models = null;
+  /** What it waits for before it says so. */
+  modelsHeld = null;
   /** How often the edge has asked for that. */
   modelsAsked = 0;
   /** What was wrong with the others. */
@@ -74,6 +76,7 @@ export class ScriptedOrigin {
     }
     if (url === "/api/models" && headers["darkroom-caller"] === "anonymous") {
       this.modelsAsked += 1;
+      await this.modelsHeld;
       const page = { items: this.models, next_cursor: null };
       this.models ? json(response, 200, page) : refuse(request, response, 503, "unavailable");
       return;

@@ -30,7 +30,7 @@ export function useStudio(edge) {
     if (method === "POST") return accept(studio, request, response, JSON.parse(body));
     const [, id] = /^\/api\/jobs\/(.+)\/events$/.exec(url) ?? [];
     if (id) return tell(studio.jobs.get(id), request, response);
-    const [, index] = /^\/generated\/picture-(\d+)\.png$/.exec(url) ?? [];
+    const [, index] = /^(?:\/private)?\/generated\/picture-(\d+)\.png$/.exec(url) ?? [];
     assert.ok(index, url);
     if (index === "404") return refuse(request, response, 404, "not_found");
     response.writeHead(200, { "content-type": "image/png" }).end(PNG);
@@ -58,7 +58,8 @@ function accept(studio, request, response, body) {
     engine: "e1",
     format: body.format ?? "png",
   };
-  const images = Array.from({ length: n }, (_, i) => image(prompt === "lose" ? 404 : i, seed + i));
+  const { visibility = "public" } = body;
+  const images = Array.from({ length: n }, (_, i) => image(prompt === "lose" ? 404 : i, seed + i, visibility));
   const now = "2026-01-02T03:04:05.678Z";
   const job = {
     id: randomUUID(),
@@ -82,18 +83,19 @@ function accept(studio, request, response, body) {
   json(response, 202, { job, images: [], image_url: null, cached: false, recipe });
 }
 
-function image(index, seed) {
+function image(index, seed, visibility) {
+  const key = `${visibility === "private" ? "private/" : ""}generated/picture-${index}.png`;
   return {
     id: randomUUID(),
-    url: `http://edge.test/generated/picture-${index}.png`,
-    key: `generated/picture-${index}.png`,
+    url: `http://edge.test/${key}`,
+    key,
     width: 128,
     height: 128,
     content_type: "image/png",
     bytes: PNG.length,
     sha256: "0".repeat(64),
     seed,
-    visibility: "public",
+    visibility,
   };
 }
 

@@ -68,7 +68,7 @@ class Issuer {
 }
 
 const [rsa, ec, ed] = [new Signer("RS256", "rsa"), new Signer("ES256", "ec"), new Signer("EdDSA", "ed")];
-const issuers = await Promise.all(Array.from({ length: 6 }, () => new Issuer().start()));
+const issuers = await Promise.all(Array.from({ length: 7 }, () => new Issuer().start()));
 after(() => issuers.forEach((issuer) => issuer.stop()));
 
 const useEdgeOf = (issuer, bindings = issuer.bindings) => {
@@ -163,6 +163,18 @@ describe("tokens", () => {
     }
   });
 
+  test("two accounts never meet under one Idempotency-Key", LIMIT, async () => {
+    let jobs = 0;
+    edge.origin.answer = (request, response) => json(response, 200, { job: { id: `${(jobs += 1)}` } });
+    const answers = [];
+    for (const [sub, key] of [["a", "b:c"], ["a:b", "c"]]) {
+      const headers = { "idempotency-key": key };
+      answers.push(await edge.generate({ prompt: "p" }, { key: rsa.token({ sub }), headers }));
+    }
+    assert.deepEqual(answers.map((answer) => answer.headers.get("idempotency-replayed")), [null, null]);
+    assert.equal(edge.origin.requests.splice(0).length, 2);
+  });
+
   test("a token's scopes are what it may do", LIMIT, async () => {
     for (const scope of [undefined, "openid", "posts:write", ["generate"], "readgenerate"]) {
       const response = await edge.fetch("/api/jobs", { key: ed.token({ scope }) });
@@ -170,6 +182,24 @@ describe("tokens", () => {
     }
     const list = await edge.fetch("/api/keys", { key: ed.token({ scope: ["admin"] }) });
     assert.equal(list.status, 200);
+  });
+
+  test("a subject as long as may be can have its private images made and deleted", LIMIT, async () => {
+    const key = ed.token({ sub: "é".repeat(127) });
+    const { origin } = edge;
+    const answer = origin.answer;
+    const deleted = { key: "private/generated/x.png", recipe_sha256: "0".repeat(64), n: 1 };
+    origin.answer = (request, response) => json(response, 200, deleted);
+    assert.equal((await edge.fetch("/api/images/i1", { method: "DELETE", key })).status, 204);
+    origin.answer = answer;
+  });
+
+  test("subjects that begin alike have idempotency keys of their own", LIMIT, async () => {
+    for (const [sub, key] of [["carol", "x:y"], ["carol:x", "y"]]) {
+      const init = { key: ed.token({ sub }), headers: { "idempotency-key": key } };
+      const response = await edge.generate({}, init);
+      assert.deepEqual([response.status, response.headers.get("idempotency-replayed")], [422, null], sub);
+    }
   });
 
   test("what only looks like a token is refused", LIMIT, async () => {
@@ -243,6 +273,18 @@ describe("an issuer that answers", () => {
     };
     await problem(await edge.fetch("/api/jobs", { key: rsa.token() }), 503, "unavailable");
     await edge.log.until(/more than 65536 bytes/);
+  });
+});
+
+describe("an issuer's key that is none", () => {
+  const issuer = issuers[6];
+  const edge = useEdgeOf(issuer);
+
+  test("verifies nothing, and the log says so", LIMIT, async () => {
+    issuer.keys = [{ ...ec.jwk, x: Buffer.alloc(32, 7).toString("base64url") }];
+    const { detail } = await problem(await edge.fetch("/api/jobs", { key: ec.token() }), 401, "unauthorized");
+    assert.match(detail, /signature/);
+    await edge.log.until(/a key at JWT_JWKS_URL is none that can verify/);
   });
 });
 

@@ -58,6 +58,9 @@ async function startEdge(children, state, setup) {
     SIGNING_KEYS: setup.signingKeys,
     // One domain for both, so that public and private addresses begin alike.
     CLOUDFRONT_DOMAIN: process.env.AWS_CLOUDFRONT_DOMAIN || '',
+    // Nobody who tries things on their own machine is to meet these.
+    RATE_PER_MINUTE: '1000000',
+    DAILY_IMAGES: '1000000',
   };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${quoted(value)}\n`);
   fs.writeFileSync(path.join(folder, '.dev.vars'), lines.join(''), { mode: 0o600 });
@@ -97,13 +100,15 @@ function quoted(value) {
   return `${quote}${value}${quote}`;
 }
 
-/** wrangler.toml without its build, which has been done, and with the way to what was built. */
+/** wrangler.toml without its build, which has been done, and its shield, and with the way to what was
+    built. */
 function builtConfig() {
   const text = fs.readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8');
   const main = path.join(ROOT, 'edge', 'build', 'index.js');
   return text
     .replace(/^main = .*$/m, `main = ${JSON.stringify(main)}`)
-    .replace(/^\[build\]\n(?:(?!\[).*\n)*/m, '');
+    .replace(/^\[build\]\n(?:(?!\[).*\n)*/m, '')
+    .replace(/^\[\[ratelimits\]\]\n(?:(?!\[).*\n)*/m, '');
 }
 
 /** Waits until an address answers 200, or the server has ended. */

@@ -36,14 +36,8 @@ impl Allowance {
     /// The value of `RateLimit-Policy`.
     #[must_use]
     pub fn policy_header(&self) -> String {
-        let item = |name, quota: Quota| {
-            let Quota {
-                limit,
-                window_seconds,
-            } = quota;
-            format!("\"{name}\";q={limit};w={window_seconds}")
-        };
-        let (requests, images) = (item("requests", self.requests), item("images", self.images));
+        let requests = self.requests.policy_item("requests");
+        let images = self.images.policy_item("images");
         format!("{requests}, {images}")
     }
 }
@@ -76,6 +70,16 @@ pub struct Left {
 }
 
 impl Quota {
+    /// What `RateLimit-Policy` says of it.
+    #[must_use]
+    pub fn policy_item(self, name: &str) -> String {
+        let Self {
+            limit,
+            window_seconds,
+        } = self;
+        format!("\"{name}\";q={limit};w={window_seconds}")
+    }
+
     /// The window of a moment.
     #[must_use]
     pub const fn window(self, now: UnixMillis) -> i64 {
@@ -123,6 +127,18 @@ impl Quota {
     }
 }
 
+impl Left {
+    /// What `RateLimit` says of it.
+    #[must_use]
+    pub fn item(self, name: &str) -> String {
+        let Self {
+            remaining,
+            resets_in,
+        } = self;
+        format!("\"{name}\";r={remaining};t={resets_in}")
+    }
+}
+
 impl Used {
     /// Gives back what was taken in `window`. Of an earlier one there is nothing to give back to.
     #[must_use]
@@ -136,19 +152,26 @@ impl Used {
             self
         }
     }
+
+    /// Takes again what was given back of `window` too soon, whatever the limit: it was used. Of
+    /// an earlier one nobody asks any more.
+    #[must_use]
+    pub const fn take_again(self, window: i64, amount: u32) -> Self {
+        if self.window == window {
+            Self {
+                count: self.count.saturating_add(amount),
+                ..self
+            }
+        } else {
+            self
+        }
+    }
 }
 
 /// The value of `RateLimit`.
 #[must_use]
 pub fn left_header(requests: Left, images: Left) -> String {
-    let item = |name, left: Left| {
-        let Left {
-            remaining,
-            resets_in,
-        } = left;
-        format!("\"{name}\";r={remaining};t={resets_in}")
-    };
-    format!("{}, {}", item("requests", requests), item("images", images))
+    format!("{}, {}", requests.item("requests"), images.item("images"))
 }
 
 #[cfg(test)]
@@ -193,6 +216,15 @@ mod tests {
         assert_eq!(back.count, 1);
         assert_eq!(back.give_back(7, 1), back);
         assert_eq!(back.give_back(0, 9).count, 0);
+    }
+
+    #[test]
+    fn what_was_given_back_too_soon_is_taken_again_beyond_the_limit() {
+        let used = THREE.take(Used::default(), 3, 0).expect("3 of 3");
+        let again = used.take_again(THREE.window(0), 2);
+        assert_eq!(again.count, 5);
+        assert_eq!(THREE.left(again, 0).remaining, 0);
+        assert_eq!(again.take_again(7, 1), again);
     }
 
     #[test]

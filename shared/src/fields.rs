@@ -8,6 +8,10 @@ use crate::problem::{Code, FieldError, Problem};
 /// Errors that are told; a body has room for a million, and nobody reads them.
 const MAX_ERRORS: usize = 20;
 
+/// Values of an object, and brackets around them. None here comes near; but values of two bytes
+/// each would take ten times as much memory as their text, which is more than a Worker has.
+const MAX_VALUES: usize = 10_000;
+
 /// The fields that are still to be read, and what was wrong with those that were.
 pub(crate) struct Fields {
     map: Map<String, Value>,
@@ -28,17 +32,9 @@ impl Fields {
 
     /// The fields of a body that must be a JSON object.
     pub(crate) fn from_json(body: &[u8]) -> Result<Self, Problem> {
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok(Self::new(map)),
-            Ok(_) => Err(Problem::new(
-                Code::Malformed,
-                "the body must be a JSON object",
-            )),
-            Err(error) => Err(Problem::new(
-                Code::Malformed,
-                format!("the body is no JSON: {error}"),
-            )),
-        }
+        read_object(body)
+            .map(Self::new)
+            .map_err(|message| Problem::new(Code::Malformed, format!("the body {message}")))
     }
 
     pub(crate) fn error(&mut self, field: &str, message: impl Into<String>) {
@@ -240,6 +236,40 @@ impl Fields {
     }
 }
 
+/// The fields of a text that must be a JSON object, or what is wrong with it.
+pub(crate) fn read_object(json: &[u8]) -> Result<Map<String, Value>, String> {
+    if has_more_values_than(MAX_VALUES, json) {
+        return Err(format!("may hold at most {MAX_VALUES} values"));
+    }
+    match serde_json::from_slice(json) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err("must be a JSON object".to_owned()),
+        Err(error) => Err(format!("is no JSON: {error}")),
+    }
+}
+
+/// Whether a JSON text has more values than that, told by what parts them, without reading it.
+fn has_more_values_than(most: usize, json: &[u8]) -> bool {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let parts = json.iter().filter(|byte| match byte {
+        _ if is_escaped => {
+            is_escaped = false;
+            false
+        }
+        b'\\' => {
+            is_escaped = is_text;
+            false
+        }
+        b'"' => {
+            is_text = !is_text;
+            false
+        }
+        b',' | b'[' | b'{' => !is_text,
+        _ => false,
+    });
+    parts.take(most + 1).count() > most
+}
+
 /// A value for a message: whole where it is short, its kind where it is not.
 fn brief(value: &Value) -> String {
     match value {
@@ -249,5 +279,27 @@ fn brief(value: &Value) -> String {
         Value::Array(_) => "an array".into(),
         Value::Object(_) => "an object".into(),
         Value::Null => "null".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_nothing_but_values_is_refused_unread() {
+        for values in ["0,", "[],", r#"{"a":0},"#, r#""\"","#] {
+            let list = |count| format!(r#"{{"a":[{}0]}}"#, values.repeat(count));
+            let few = Fields::from_json(list(1000).as_bytes());
+            assert!(few.is_ok(), "{values}");
+            let many = Fields::from_json(list(10_000).as_bytes())
+                .err()
+                .expect(values);
+            assert_eq!(many.code, Code::Malformed);
+            assert!(many.detail.contains("10000 values"), "{}", many.detail);
+        }
+        // What stands in a text parts nothing.
+        let text = r#"[,{\",\\"#.repeat(10_000);
+        assert!(Fields::from_json(format!(r#"{{"a":"{text}"}}"#).as_bytes()).is_ok());
     }
 }

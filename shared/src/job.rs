@@ -151,6 +151,9 @@ pub struct DeletedImage {
     pub recipe_sha256: String,
     /// How many images its job makes.
     pub n: u32,
+    /// Whether it was gone before.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// What a generate call answers.

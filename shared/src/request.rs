@@ -190,6 +190,13 @@ impl GenerateRequest {
             .any(|source| matches!(source, Some(Source::Image(_))))
     }
 
+    /// Forgets the pictures that were sent along: their digests are in the recipe by then.
+    pub fn drop_files(&mut self) {
+        for source in [&mut self.init_image, &mut self.mask] {
+            *source = source.take().filter(|source| source.file().is_none());
+        }
+    }
+
     fn read(fields: &mut Fields) -> Self {
         let prompt = fields.text("prompt", LIMITS.prompt);
         match &prompt {
@@ -268,6 +275,21 @@ impl GenerateRequest {
     }
 }
 
+/// The body of a checked request without a seed, with one in it: whoever works on it later draws none.
+/// Not read and written again: large bodies would take several times their size.
+#[must_use]
+pub fn with_seed(mut body: Vec<u8>, seed: u64) -> Vec<u8> {
+    let Some(end) = body.iter().rposition(|byte| *byte == b'}') else {
+        return body;
+    };
+    // Last, so that it counts where an explicit null stands before it.
+    let rest = format!(r#","seed":{seed}}}"#);
+    body.truncate(end);
+    body.reserve_exact(rest.len());
+    body.extend_from_slice(rest.as_bytes());
+    body
+}
+
 /// Whether a character can be seen, or shapes one that can: no control character, and none that
 /// hides or turns around the text beside it (Unicode's line separators and format characters).
 pub(crate) fn is_printable(c: char) -> bool {
@@ -305,6 +327,20 @@ mod tests {
         assert_eq!(request.prompt, "a fox");
         assert_eq!((request.n, request.format), (1, Format::Png));
         assert_eq!(request.negative_prompt, None);
+    }
+
+    #[test]
+    fn a_seed_is_put_in_and_changes_nothing_else() {
+        for json in [
+            r#"{"prompt":"a } fox"}"#,
+            " { \"seed\" : null, \"prompt\" : \"a } fox\" } \n",
+        ] {
+            let body = with_seed(json.as_bytes().to_vec(), MAX_SEED);
+            let request = GenerateRequest::from_json(&body).expect("valid");
+            let without = GenerateRequest::from_json(json.as_bytes()).expect("valid");
+            let seed = Some(MAX_SEED);
+            assert_eq!(request, GenerateRequest { seed, ..without });
+        }
     }
 
     #[test]

@@ -30,6 +30,11 @@ function reviveAfterTrap() {
 // A trap inside an awaited future surfaces here and not in the call that started it.
 addEventListener("error", (event) => noteTrap(event.error));
 
+// Futures are woken by this. The runtime's own goes through C++ each time, a promise does not.
+globalThis.queueMicrotask = (task) => {
+  Promise.resolve().then(task).catch(noteTrap);
+};
+
 // Calls into the Rust code, until it answers or its instance traps.
 async function untilTrap(work) {
   const { promise: trap, reject: giveUp } = Promise.withResolvers();
@@ -89,9 +94,8 @@ export default {
     }
   },
 
-  async scheduled(event, env, context) {
-    reviveAfterTrap();
-    return edge.scheduled(event, env, context);
+  scheduled(event, env, context) {
+    return untilTrap(() => edge.scheduled(event, env, context));
   },
 };
 

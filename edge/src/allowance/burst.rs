@@ -1,12 +1,18 @@
 //! The shield: the platform's own rate limiter, which stops a flood before it costs anything.
 
+use darkroom_shared::allowance::{Left, Quota};
+use darkroom_shared::problem::{Code, Problem};
+
+use super::LimitHeaders;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::{log, settings};
-use darkroom_shared::problem::{Code, Problem};
 
-/// Seconds: the period that `wrangler.toml` gives it.
-const PERIOD: u32 = 10;
+/// So many calls in so many seconds: what `wrangler.toml` gives it, which it does not tell itself.
+const BURST: Quota = Quota {
+    limit: 500,
+    window_seconds: 10,
+};
 
 /// Refuses who has called too often just now, from this location. A Worker that is bound to no
 /// limiter goes without; one that fails lets everybody through, since it guards nothing exact.
@@ -28,12 +34,21 @@ pub async fn check(call: &Call, who: String) -> Result<(), Failure> {
 }
 
 fn too_many() -> Failure {
+    let seconds = BURST.window_seconds;
     let problem = Problem {
-        retry_after: Some(PERIOD),
+        retry_after: Some(seconds),
         ..Problem::new(
             Code::RateLimited,
             "too many requests in the last seconds; send them more slowly",
         )
     };
-    problem.into()
+    let left = Left {
+        remaining: 0,
+        resets_in: seconds,
+    };
+    let headers = LimitHeaders {
+        policy: BURST.policy_item("burst"),
+        left: left.item("burst"),
+    };
+    Failure::Limited(Box::new((problem, headers)))
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use darkroom_shared::allowance::{Allowance, left_header};
 use darkroom_shared::problem::{Code, Problem};
-use worker::{Headers, Stub};
+use worker::{Env, Headers, Stub};
 
-use super::message::{Balance, Message, NewJob, Refused};
+use super::message::{Balance, End, Message, NewJob, Refused};
 use crate::auth::Caller;
 use crate::call::Call;
-use crate::failure::Failure;
+use crate::failure::{Answer, Failure};
 use crate::{log, objects, settings};
 
 /// Longer than any ledger takes, even one that asks the origin first.
@@ -31,8 +31,8 @@ pub struct Taken {
 /// The headers that tell what is left.
 #[derive(Debug)]
 pub struct LimitHeaders {
-    policy: String,
-    left: String,
+    pub(super) policy: String,
+    pub(super) left: String,
 }
 
 impl LimitHeaders {
@@ -45,12 +45,13 @@ impl LimitHeaders {
 
 /// Takes one request from an allowance of the caller's own. Callers who have none are held to
 /// the shield alone in what makes no images.
-pub async fn requests(call: &Call, caller: &Caller) -> Result<(), Failure> {
+pub async fn requests(call: &Call, caller: &Caller) -> Result<Option<Taken>, Failure> {
     if caller.limits.rate_per_minute.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let taken = Taken::ask(call, caller, None).await?;
-    taken.check_requests()
+    taken.check_requests()?;
+    Ok(Some(taken))
 }
 
 impl Taken {
@@ -83,6 +84,12 @@ impl Taken {
             balance,
             charge: charge.map(|job| Charge { ledger, job }),
         })
+    }
+
+    /// So many images are given back: what is told to be left has them.
+    pub fn returns(&mut self, images: u32) {
+        let left = &mut self.balance.images.remaining;
+        *left = left.saturating_add(images).min(self.allowance.images.limit);
     }
 
     /// The images that were taken.
@@ -120,9 +127,23 @@ impl Taken {
         Failure::Limited(Box::new((problem, self.headers())))
     }
 
-    /// Writes into an answer what is left.
-    pub fn write(&self, headers: &Headers) -> worker::Result<()> {
-        self.headers().write(headers)
+    /// Has an answer tell what is left, whatever else it says.
+    pub fn tell_in(&self, answer: Answer) -> Answer {
+        match answer {
+            Ok(response) => {
+                self.headers().write(response.headers())?;
+                Ok(response)
+            }
+            Err(failure) => Err(self.told_in(failure)),
+        }
+    }
+
+    /// The same of an answer that is a failure.
+    pub fn told_in(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Problem(problem) => Failure::Limited(Box::new((*problem, self.headers()))),
+            other => other,
+        }
     }
 
     fn headers(&self) -> LimitHeaders {
@@ -138,17 +159,27 @@ impl Taken {
 
 impl Charge {
     /// Tells the ledger how the job ended. Where that fails, the ledger finds it out by itself.
-    pub async fn end(self, made: bool) {
-        let message = Message::Ended {
-            job: self.job,
-            made,
-        };
-        let told: Result<(), _> = objects::ask(&self.ledger, &message, LIMIT).await;
-        if let Err(error) = told {
-            log::error(
-                "",
-                format_args!("a ledger was not told of a job's end: {error}"),
-            );
-        }
+    pub async fn end(self, end: End) {
+        tell(&self.ledger, self.job, end).await;
+    }
+}
+
+/// Tells the caller's ledger that one of its jobs ended without its images, should it be charged
+/// for them.
+pub async fn not_made(env: &Env, ledger: &str, job: String) {
+    // What is wrong with the binding is in the log by then.
+    if let Ok(ledger) = objects::named(env, settings::KEY_ALLOWANCES, ledger) {
+        tell(&ledger, job, End::NotMade).await;
+    }
+}
+
+async fn tell(ledger: &Stub, job: String, end: End) {
+    let message = Message::Ended { job, end };
+    let told: Result<(), _> = objects::ask(ledger, &message, LIMIT).await;
+    if let Err(error) = told {
+        log::error(
+            "",
+            format_args!("a ledger was not told of a job's end: {error}"),
+        );
     }
 }

@@ -6,22 +6,25 @@ use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize;
 use worker::{SqlStorage, SqlStorageValue, State};
 
-use super::message::{Balance, NewJob, Refused};
+use super::message::{Balance, End, NewJob, Refused};
 
 const TABLES: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS used (what TEXT PRIMARY KEY, window INTEGER NOT NULL, count INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS open_jobs (id TEXT PRIMARY KEY, account TEXT NOT NULL, images INTEGER NOT NULL,
-        window INTEGER NOT NULL, since INTEGER NOT NULL)",
+    // `taken` is 0 of a job whose images were given back before its end was known.
+    "CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, account TEXT NOT NULL, images INTEGER NOT NULL,
+        window INTEGER NOT NULL, since INTEGER NOT NULL, asked INTEGER NOT NULL, taken INTEGER NOT NULL)",
 ];
 const REQUESTS: &str = "requests";
 const IMAGES: &str = "images";
+/// After so long a job's day is over, and with it what it could give back.
+const OVER_MILLIS: UnixMillis = 2 * 86_400_000;
 
 /// The books.
 pub(super) struct Ledger {
     sql: SqlStorage,
 }
 
-/// A job whose images were taken and of whose end nothing is known yet.
+/// A job of whose end nothing is known yet.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct OpenJob {
     /// The job's id.
@@ -63,7 +66,7 @@ impl Ledger {
         job: &NewJob,
         now: UnixMillis,
     ) -> worker::Result<Result<(), Refused>> {
-        let open = "SELECT 1 FROM open_jobs WHERE id = ?";
+        let open = "SELECT 1 FROM jobs WHERE id = ? AND taken = 1";
         let open = self.sql.exec(open, vec![job.id.as_str().into()])?;
         if open.raw().next().is_some() {
             return Ok(Ok(()));
@@ -92,35 +95,55 @@ impl Ledger {
         })
     }
 
-    /// Ends a job: its images stay taken where they were made, and are given back where not. A
-    /// job that has been ended before is none.
-    pub fn end(&self, job: &str, made: bool) -> worker::Result<()> {
+    /// Notes what became of a job. One that has been ended before is none.
+    pub fn end(&self, job: &str, end: End) -> worker::Result<()> {
         #[derive(Deserialize)]
         struct Row {
             images: u32,
             window: i64,
+            taken: u8,
         }
-        let ended = self.sql.exec(
-            "DELETE FROM open_jobs WHERE id = ? RETURNING images, window",
-            vec![job.into()],
-        )?;
-        for row in ended.to_array::<Row>()? {
-            if !made {
-                let used = self.used(IMAGES)?.give_back(row.window, row.images);
-                self.set(IMAGES, used)?;
+        let statement = match end {
+            End::Made | End::NotMade => {
+                "DELETE FROM jobs WHERE id = ? RETURNING images, window, taken"
             }
+            End::Unknown => {
+                "UPDATE jobs SET taken = 0 WHERE id = ? AND taken = 1
+                 RETURNING images, window, 1 AS taken"
+            }
+        };
+        let ended = self.sql.exec(statement, vec![job.into()])?;
+        for row in ended.to_array::<Row>()? {
+            let used = self.used(IMAGES)?;
+            let used = match (end, row.taken) {
+                (End::Made, 0) => used.take_again(row.window, row.images),
+                (End::Made, _) | (_, 0) => continue,
+                (End::NotMade | End::Unknown, _) => used.give_back(row.window, row.images),
+            };
+            self.set(IMAGES, used)?;
         }
         Ok(())
     }
 
-    /// Jobs of whose end nothing is known, oldest first.
-    pub fn open_jobs(&self, most: u32) -> worker::Result<Vec<OpenJob>> {
+    /// Jobs of whose end nothing is known, those first that were not asked after for the longest
+    /// time. Those that can change nothing any more are forgotten.
+    pub fn open_jobs(&self, most: u32, now: UnixMillis) -> worker::Result<Vec<OpenJob>> {
+        let over = vec![SqlStorageValue::Integer(now.saturating_sub(OVER_MILLIS))];
+        self.sql.exec("DELETE FROM jobs WHERE since < ?", over)?;
         self.sql
             .exec(
-                "SELECT id, account, since FROM open_jobs ORDER BY since LIMIT ?",
+                "SELECT id, account, since FROM jobs ORDER BY asked, since LIMIT ?",
                 vec![SqlStorageValue::Integer(most.into())],
             )?
             .to_array()
+    }
+
+    /// Notes that a job is asked after now.
+    pub fn asked(&self, job: &str, now: UnixMillis) -> worker::Result<()> {
+        let values = vec![SqlStorageValue::Integer(now), job.into()];
+        self.sql
+            .exec("UPDATE jobs SET asked = ? WHERE id = ?", values)?;
+        Ok(())
     }
 
     fn used(&self, what: &str) -> worker::Result<Used> {
@@ -153,8 +176,10 @@ impl Ledger {
             SqlStorageValue::Integer(window),
             SqlStorageValue::Integer(now),
         ];
-        self.sql
-            .exec("INSERT INTO open_jobs VALUES (?, ?, ?, ?, ?)", values)?;
+        self.sql.exec(
+            "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, 0, 1)",
+            values,
+        )?;
         Ok(())
     }
 }

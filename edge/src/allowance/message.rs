@@ -14,13 +14,26 @@ pub(super) enum Message {
         /// None for a request that makes no images.
         job: Option<NewJob>,
     },
-    /// A job's end is known.
+    /// A job came to an end, as far as the handler can tell.
     Ended {
         /// Its id.
         job: String,
-        /// Whether it made its images.
-        made: bool,
+        /// What became of it.
+        end: End,
     },
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Its images were made, and stay taken.
+    Made,
+    /// They never will be.
+    NotMade,
+    /// Nobody can tell: it may have been accepted. Its images are given back, and are taken again
+    /// should they turn out to be made.
+    Unknown,
 }
 
 /// The images of a job that is about to be handed in.

@@ -16,4 +16,5 @@ mod message;
 mod object;
 
 pub use burst::check as check_burst;
-pub use charge::{Charge, LimitHeaders, Taken, requests};
+pub use charge::{Charge, LimitHeaders, Taken, not_made, requests};
+pub use message::End;

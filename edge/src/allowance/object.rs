@@ -1,6 +1,7 @@
 //! The Durable Object of one key: keeps its [`Ledger`], and asks the origin what became of jobs
 //! that nobody waited for.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use darkroom_shared::allowance::Allowance;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::ledger::{Ledger, OpenJob};
-use super::message::{Balance, Message, NewJob};
+use super::message::{Balance, End, Message, NewJob};
 use crate::auth::Caller;
 use crate::call::now;
 use crate::origin::{self, Ask};
@@ -35,18 +36,23 @@ struct Stands {
 pub struct KeyAllowance {
     state: State,
     env: Env,
+    ledger: OnceCell<Ledger>,
 }
 
 impl DurableObject for KeyAllowance {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        Self {
+            state,
+            env,
+            ledger: OnceCell::new(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let answer = match request.json().await? {
             Message::Take { allowance, job } => Some(self.take(&allowance, job).await?),
-            Message::Ended { job, made } => {
-                Ledger::open(&self.state)?.end(&job, made)?;
+            Message::Ended { job, end } => {
+                self.ledger()?.end(&job, end)?;
                 None
             }
         };
@@ -56,7 +62,7 @@ impl DurableObject for KeyAllowance {
     /// Asks after jobs of whose end nobody has told, for as long as there are any.
     async fn alarm(&self) -> worker::Result<Response> {
         self.settle().await?;
-        if !Ledger::open(&self.state)?.open_jobs(1)?.is_empty() {
+        if !self.ledger()?.open_jobs(1, now())?.is_empty() {
             self.state.storage().set_alarm(PATIENCE).await?;
         }
         Response::empty()
@@ -64,8 +70,17 @@ impl DurableObject for KeyAllowance {
 }
 
 impl KeyAllowance {
-    async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
+    /// The books, opened once.
+    fn ledger(&self) -> worker::Result<&Ledger> {
+        if let Some(ledger) = self.ledger.get() {
+            return Ok(ledger);
+        }
         let ledger = Ledger::open(&self.state)?;
+        Ok(self.ledger.get_or_init(|| ledger))
+    }
+
+    async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
+        let ledger = self.ledger()?;
         let mut taken = ledger.take_request(allowance, now())?;
         if let (Ok(()), Some(job)) = (taken, job) {
             taken = ledger.take_images(allowance, &job, now())?;
@@ -84,19 +99,22 @@ impl KeyAllowance {
 
     /// Ends those of the open jobs that the origin says have ended.
     async fn settle(&self) -> worker::Result<()> {
-        let ledger = Ledger::open(&self.state)?;
-        let jobs = ledger.open_jobs(MOST)?;
-        let ends = join_all(jobs.iter().map(|job| self.made(job))).await;
-        for (job, made) in jobs.iter().zip(ends) {
-            if let Some(made) = made {
-                ledger.end(&job.id, made)?;
+        let ledger = self.ledger()?;
+        let jobs = ledger.open_jobs(MOST, now())?;
+        for job in &jobs {
+            ledger.asked(&job.id, now())?;
+        }
+        let ends = join_all(jobs.iter().map(|job| self.end_of(job))).await;
+        for (job, end) in jobs.iter().zip(ends) {
+            if let Some(end) = end {
+                ledger.end(&job.id, end)?;
             }
         }
         Ok(())
     }
 
-    /// Whether a job has made its images; none while that is open or cannot be told.
-    async fn made(&self, job: &OpenJob) -> Option<bool> {
+    /// What became of a job; none while that is open or cannot be told.
+    async fn end_of(&self, job: &OpenJob) -> Option<End> {
         let caller = Caller::account(job.account.clone());
         let request_id = random::request_id().to_string();
         let origin = settings::origin(&self.env).ok()?;
@@ -107,7 +125,7 @@ impl KeyAllowance {
             caller: &caller,
             request_id: &request_id,
             headers: Vec::new(),
-            body: Vec::new(),
+            body: &[],
             limit: origin.timeout,
             may_repeat: true,
             trace: random::trace(),
@@ -120,10 +138,13 @@ impl KeyAllowance {
                 let job = answer.json::<Stands>();
                 let job = job
                     .inspect_err(|error| log::error(&request_id, format_args!("no job: {error}")));
-                let Stands { status } = job.ok()?;
-                status.is_final().then_some(status == Status::Succeeded)
+                match job.ok()?.status {
+                    Status::Succeeded => Some(End::Made),
+                    Status::Failed | Status::Canceled => Some(End::NotMade),
+                    Status::Queued | Status::Running => None,
+                }
             }
-            404 if now() - job.since > ON_ITS_WAY_MILLIS => Some(false),
+            404 if now() - job.since > ON_ITS_WAY_MILLIS => Some(End::NotMade),
             _ => None,
         }
     }

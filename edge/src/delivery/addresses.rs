@@ -1,11 +1,12 @@
 //! Private images' addresses, in what the origin answers.
 
-use darkroom_shared::signed_url::Ask;
+use darkroom_shared::job::Image;
+use darkroom_shared::request::Visibility;
 use serde_json::{Map, Value};
 use worker::Env;
 
 use super::signer::Signer;
-use crate::call::{Call, now};
+use crate::call::Call;
 use crate::failure::Failure;
 use crate::log;
 
@@ -63,14 +64,28 @@ pub(super) async fn sign_images(place: &Place, json: &[u8]) -> Result<Option<Str
         }
     };
     let base = signer.mode.base(&place.site);
+    let mut renamed = Vec::new();
     for image in images {
-        address(image, &signer, &base).await?;
+        renamed.push(address(image, &signer, &base).await?);
     }
-    let first = answer.pointer("/images/0/url").cloned();
-    if let (Some(place), Some(url)) = (answer.get_mut("image_url"), first) {
-        *place = url;
-    }
+    rename(&mut answer, &renamed);
     Ok(Some(answer.to_string()))
+}
+
+/// The same of images that are still to be told.
+pub async fn address_images(call: &Call, images: &mut [Image]) -> Result<(), Failure> {
+    let is_private = |image: &Image| image.visibility == Visibility::Private;
+    if !images.iter().any(is_private) {
+        return Ok(());
+    }
+    let signer = Signer::open(&call.env)?;
+    let base = signer.mode.base(&call.site);
+    for image in images.iter_mut().filter(|image| is_private(image)) {
+        let policy = signer.policy(&base, &image.key);
+        image.url = signer.url(&policy).await?;
+        image.expires_at = Some(policy.expires.saturating_mul(1000));
+    }
+    Ok(())
 }
 
 fn find_private<'a>(value: &'a mut Value, found: &mut Vec<&'a mut Map<String, Value>>) {
@@ -93,16 +108,36 @@ fn is_private_image(map: &Map<String, Value>) -> bool {
     text("visibility") == Some("private") && text("key").is_some()
 }
 
+/// An image's address before and after.
+type Renamed = (Option<Value>, String);
+
 async fn address(
     image: &mut Map<String, Value>,
     signer: &Signer,
     base: &str,
-) -> Result<(), Failure> {
+) -> Result<Renamed, Failure> {
     let key = image.get("key").and_then(Value::as_str).unwrap_or_default();
-    let resource = format!("{base}/{key}");
-    let policy = Ask::default().policy(resource, now(), &signer.signing.lifetimes);
+    let policy = signer.policy(base, key);
     let url = signer.url(&policy).await?;
-    image.insert("url".to_owned(), url.into());
+    let before = image.insert("url".to_owned(), url.as_str().into());
     image.insert("expires_at".to_owned(), policy.expires_at().into());
-    Ok(())
+    Ok((before, url))
+}
+
+/// Puts the new addresses wherever the old ones stand beside the images.
+fn rename(value: &mut Value, renamed: &[Renamed]) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let is_old = |(old, _): &&Renamed| old.as_ref() == Some(value);
+                let new = renamed.iter().find(is_old).map(|(_, new)| new);
+                match new.filter(|_| matches!(name.as_str(), "url" | "image_url")) {
+                    Some(new) => *value = new.as_str().into(),
+                    None => rename(value, renamed),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        _ => {}
+    }
 }

@@ -42,6 +42,7 @@ pub fn preflight() -> Answer {
 async fn serve_public(call: &Call) -> Answer {
     match Mode::read(&call.env)? {
         Mode::Redirect(domain) => {
+            pictures::check_not_deleted(call).await?;
             let url = format!("https://{domain}{}", call.path);
             redirect(&url, &format!("public, max-age={REDIRECT_SECONDS}"))
         }
@@ -61,6 +62,7 @@ async fn serve_private(call: &Call) -> Answer {
     let policy = presented.judge(now, source).map_err(refused)?;
     match &signer.mode {
         Mode::Redirect(domain) => {
+            pictures::check_not_deleted(call).await?;
             let lasts = REDIRECT_SECONDS.min(policy.expires - now);
             // There it may do what it may do here, and no longer.
             let there = Policy {

@@ -94,7 +94,7 @@ impl Signing {
 
 fn seconds(
     env: &Env,
-    name: &str,
+    name: &'static str,
     range: RangeInclusive<u64>,
     default: u64,
 ) -> Result<u64, Failure> {
@@ -112,6 +112,6 @@ fn seconds(
 }
 
 /// An empty setting is none.
-fn set(env: &Env, name: &str) -> Option<String> {
+fn set(env: &Env, name: &'static str) -> Option<String> {
     optional(env, name).filter(|value| !value.is_empty())
 }

@@ -19,7 +19,7 @@ pub async fn signed_url(mut call: Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let asked = origin::Ask {
         method: "GET",
-        path: call.path.trim_end_matches("/signed-url"),
+        path: call.path.strip_suffix("/signed-url").unwrap_or_default(),
         query: "",
         ..origin::Ask::new(&call, caller, origin.timeout)
     };

@@ -5,12 +5,11 @@ use std::rc::Rc;
 
 use darkroom_shared::kept::Kept;
 use darkroom_shared::problem::Code;
-use darkroom_shared::signed_url::{
-    Ask, Cookie, EcdsaKey, KeyPair, Policy, Presented, PrivateKey, Signature,
-};
+use darkroom_shared::signed_url::{Ask, Cookie, KeyPair, Policy, Presented, PrivateKey, Signature};
 use darkroom_shared::timestamp::UnixMillis;
 use worker::Env;
 
+use super::ecdsa::Ecdsa;
 use super::rsa::RsaKey;
 use super::settings::{Mode, Signing};
 use crate::call::{Call, now};
@@ -37,7 +36,7 @@ struct Pair {
 }
 
 enum Key {
-    Ecdsa(EcdsaKey),
+    Ecdsa(Ecdsa),
     Rsa(RsaKey),
 }
 
@@ -68,6 +67,11 @@ impl Signer {
             &self.signing.lifetimes,
             any_ip,
         )?)
+    }
+
+    /// For a picture's address, until as long from now as is usual.
+    pub fn policy(&self, base: &str, key: &str) -> Policy {
+        Ask::default().policy(format!("{base}/{key}"), now(), &self.signing.lifetimes)
     }
 
     /// The address that a policy is for, signed. The same policy gives the same URL.
@@ -104,7 +108,7 @@ impl Signer {
             .find(|pair| pair.id == presented.key_id)
             .map(|pair| &pair.key)
         {
-            Some(Key::Ecdsa(key)) => Ok(key.verifies(*hash, signed, signature)),
+            Some(Key::Ecdsa(key)) => Ok(key.verifies(*hash, signed, signature).await?),
             Some(Key::Rsa(key)) => Ok(key.verifies(*hash, signed, signature).await?),
             None => Ok(false),
         }
@@ -152,7 +156,7 @@ impl From<KeyPair> for Pair {
         Self {
             id: pair.id,
             key: match pair.key {
-                PrivateKey::Ecdsa(key) => Key::Ecdsa(key),
+                PrivateKey::Ecdsa(key) => Key::Ecdsa(Ecdsa::new(key)),
                 PrivateKey::Rsa(pkcs8) => Key::Rsa(RsaKey::new(pkcs8)),
             },
         }

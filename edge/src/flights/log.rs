@@ -4,7 +4,7 @@ use darkroom_shared::problem::Code;
 use serde::Deserialize;
 use worker::{SqlStorage, SqlStorageValue, State};
 
-use super::message::{Boarding, Outcome, is_gone};
+use super::message::{Boarding, Outcome, is_made};
 use crate::failure::Failure;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS flight
@@ -43,14 +43,25 @@ impl Log {
     /// Writes a new job down, before anything is sent: whoever comes next finds it, whatever
     /// happens on the way.
     pub fn begin(&self, boarding: &Boarding) -> worker::Result<Flying> {
-        let (job, account) = (boarding.job.clone(), boarding.account.clone());
+        self.fly(&boarding.job, &boarding.account)
+    }
+
+    /// The job is another account's from now on, unless another job has taken its place.
+    pub fn hand_over(&self, job: &str, account: &str) -> worker::Result<()> {
+        match self.flying()? {
+            Some(flying) if flying.job != job => Ok(()),
+            _ => self.fly(job, account).map(drop),
+        }
+    }
+
+    fn fly(&self, job: &str, account: &str) -> worker::Result<Flying> {
         self.run(
             "INSERT OR REPLACE INTO flight VALUES (1, ?, ?, NULL)",
-            vec![job.as_str().into(), account.as_str().into()],
+            vec![job.into(), account.into()],
         )?;
         Ok(Flying {
-            job,
-            account,
+            job: job.to_owned(),
+            account: account.to_owned(),
             answer: None,
         })
     }
@@ -59,23 +70,26 @@ impl Log {
     pub fn note(&self, flying: &Flying, outcome: &Outcome) -> worker::Result<()> {
         let job = flying.job.as_str().into();
         match outcome {
-            Ok(answer) if answer.status == 200 && !is_gone(outcome) => {
+            Ok(answer) if is_made(outcome) => {
                 let text = answer.text();
                 self.run(
                     "UPDATE flight SET answer = ? WHERE job = ?",
                     vec![text.into(), job],
                 )
             }
-            Ok(answer) if answer.status < 300 => Ok(()),
+            Ok(answer) if answer.status == 202 => Ok(()),
             // It may have been accepted, however late: whoever asks next asks for it.
             Err(Failure::Problem(problem)) if problem.code == Code::OriginTimeout => Ok(()),
-            Ok(_) | Err(_) => self.forget_job(&flying.job),
+            Ok(_) | Err(_) => self.forget_job(flying),
         }
     }
 
-    /// Forgets a job that comes to nothing.
-    pub fn forget_job(&self, job: &str) -> worker::Result<()> {
-        self.run("DELETE FROM flight WHERE job = ?", vec![job.into()])
+    /// Forgets a job that comes to nothing, for the account that it belongs to.
+    pub fn forget_job(&self, flying: &Flying) -> worker::Result<()> {
+        self.run(
+            "DELETE FROM flight WHERE job = ? AND account = ?",
+            vec![flying.job.as_str().into(), flying.account.as_str().into()],
+        )
     }
 
     /// Forgets whatever there is.

@@ -1,6 +1,6 @@
 //! What is said between a caller and a recipe's flight: a header each way, since bodies are large.
 
-use darkroom_shared::problem::{CONTENT_TYPE, Problem};
+use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
 use darkroom_shared::trace::TraceParent;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -93,19 +93,34 @@ pub(super) fn read(answer: Whole) -> worker::Result<(Role, Outcome)> {
     Ok((role, Err(problem.into())))
 }
 
-/// Whether a job that was known is no more to be had: its pictures were deleted, or it is one that
-/// its owner has left to others.
+/// Whether an outcome is the job's pictures.
+pub(super) fn is_made(outcome: &Outcome) -> bool {
+    pictures(outcome).is_some_and(|count| count > 0)
+}
+
+/// Whether a job that was known is no more to be had: its pictures were deleted, it is one that
+/// its owner has left to others, or it was refused, for a deadline that was its first caller's
+/// alone.
 pub(super) fn is_gone(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(answer) if answer.status == Code::DeadlineMissed.status() => {
+            let problem = answer.json::<Problem>();
+            problem.is_ok_and(|problem| problem.code == Code::DeadlineMissed)
+        }
+        Ok(answer) => answer.status == 404 || pictures(outcome) == Some(0),
+        Err(_) => false,
+    }
+}
+
+/// How many pictures an outcome has, where it is an origin's word that a job is done.
+fn pictures(outcome: &Outcome) -> Option<usize> {
     #[derive(Deserialize)]
     struct Pictures {
         images: Vec<IgnoredAny>,
     }
-    match outcome {
-        Ok(answer) if answer.status == 200 => {
-            let pictures = answer.json::<Pictures>();
-            pictures.is_ok_and(|pictures| pictures.images.is_empty())
-        }
-        Ok(answer) => answer.status == 404,
-        Err(_) => false,
-    }
+    let answer = outcome
+        .as_ref()
+        .ok()
+        .filter(|answer| answer.status == 200)?;
+    Some(answer.json::<Pictures>().ok()?.images.len())
 }

@@ -15,7 +15,7 @@ use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object
 
 use super::log::{Flying, Log};
 use super::message::{BOARDING, Boarding, Outcome, Role, is_gone, respond};
-use super::reader::add_reader;
+use super::reader::{add_reader, is_readable};
 use crate::auth::Caller;
 use crate::call::now;
 use crate::failure::Failure;
@@ -67,7 +67,12 @@ impl DurableObject for Flight {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        Log::open(&self.state)?.forget()?;
+        if self.under_way().is_some() {
+            self.state.storage().set_alarm(MEMORY).await?;
+            return Response::empty();
+        }
+        // With its database: recipes are many, and most are never asked for again.
+        self.state.storage().delete_all().await?;
         Response::empty()
     }
 }
@@ -83,15 +88,24 @@ impl Flight {
             if let Some(answer) = &flying.answer {
                 return Ok((Role::Late, Rc::new(Ok(Whole::json_text(answer)?))));
             }
-            if flying.account != boarding.account {
-                self.share(&log, &flying, boarding, body).await?;
+            if flying.account != boarding.account
+                && !self.share(&log, &flying, boarding, body).await?
+            {
+                continue;
             }
             let outcome = self.wait(&flying, boarding, body).await;
             log.note(&flying, &outcome)?;
             if !is_gone(&outcome) {
                 return Ok((Role::Joined, outcome));
             }
-            log.forget_job(&flying.job)?;
+            if flying.account != boarding.account
+                && is_readable(&self.env, &flying.job, boarding).await
+            {
+                // Its owner has left it to those who joined.
+                log.hand_over(&flying.job, &boarding.account)?;
+            } else {
+                log.forget_job(&flying)?;
+            }
         }
         let flying = log.begin(boarding)?;
         self.call.replace(None);
@@ -104,12 +118,17 @@ impl Flight {
 
     /// Waits for the flight's pictures as long as the caller does.
     async fn wait(&self, flying: &Flying, boarding: &Boarding, body: &Rc<[u8]>) -> Rc<Outcome> {
-        let end = now() + UnixMillis::from(boarding.wait) * 1000;
+        let patience = match boarding.deadline {
+            // The origin has judged the deadline of who began; others need not wait beyond theirs.
+            Some(deadline) if flying.job != boarding.job => deadline.min(boarding.wait),
+            _ => boarding.wait,
+        };
+        let end = now() + UnixMillis::from(patience) * 1000;
         loop {
             let left = end - now();
             let call = self.under_way();
             let call = call.unwrap_or_else(|| self.ask(flying, boarding, body, left));
-            let outcome = if call.until <= end {
+            let outcome = if call.until <= end + WORTH_MILLIS {
                 call.outcome.await
             } else {
                 let patience = Delay::from(Duration::from_millis(left.max(0).unsigned_abs()));
@@ -144,7 +163,7 @@ impl Flight {
         let (wait, prefer, deadline) = if leads {
             (boarding.wait, boarding.prefer.clone(), boarding.deadline)
         } else {
-            // A job that was accepted has met its deadline, as far as anybody could tell.
+            // The job is accepted, or about to be: there is nothing left to refuse.
             (wait, Some(format!("wait={wait}")), None)
         };
         let (env, body, flying) = (self.env.clone(), Rc::clone(body), flying.clone());
@@ -177,15 +196,20 @@ impl Flight {
     }
 
     /// Makes the caller's account a reader of the job, so that nobody else can end it for them.
-    /// The job may be about to be accepted: then this waits for it.
+    /// The job may be about to be accepted: then this waits for it. False where the job has ended
+    /// or been given up in the meantime: it is not asked for any more, lest that begin it anew.
     async fn share(
         &self,
         log: &Log,
         flying: &Flying,
         boarding: &Boarding,
         body: &[u8],
-    ) -> worker::Result<()> {
-        while log.flying()?.is_some_and(|known| known.job == flying.job) {
+    ) -> worker::Result<bool> {
+        let is_flying = || {
+            let known = log.flying()?;
+            Ok(known.is_some_and(|known| known.job == flying.job && known.answer.is_none()))
+        };
+        while is_flying()? {
             match add_reader(&self.env, &flying.job, boarding, body).await {
                 Err(Failure::Problem(problem)) if problem.code == Code::NotFound => {}
                 // What else went wrong is in the log; the pictures are public all the same.
@@ -196,6 +220,6 @@ impl Flight {
             }
             Delay::from(PAUSE).await;
         }
-        Ok(())
+        is_flying()
     }
 }

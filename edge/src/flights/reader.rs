@@ -1,4 +1,4 @@
-//! Making an account a reader of another's job.
+//! What accounts have to do with another's job that they joined.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -29,6 +29,7 @@ pub(super) async fn add_reader(
     body: &[u8],
 ) -> Result<(), Failure> {
     let label: Label = serde_json::from_slice(body).map_err(worker::Error::from)?;
+    let body = json!({ "task_id": label.task_id }).to_string();
     let origin = settings::origin(env)?;
     let ask = Ask {
         method: "POST",
@@ -37,7 +38,7 @@ pub(super) async fn add_reader(
         caller: &Caller::account(boarding.account.clone()),
         request_id: &boarding.request_id,
         headers: vec![("content-type", "application/json".to_owned())],
-        body: json!({ "task_id": label.task_id }).to_string().into_bytes(),
+        body: body.as_bytes(),
         limit: origin.timeout,
         may_repeat: true,
         trace: boarding.trace(),
@@ -54,4 +55,28 @@ pub(super) async fn add_reader(
             Err(unreachable_origin())
         }
     }
+}
+
+/// Whether the job is one that the account which boards may still see. Where that cannot be told,
+/// it is none.
+pub(super) async fn is_readable(env: &Env, job: &str, boarding: &Boarding) -> bool {
+    let Ok(origin) = settings::origin(env) else {
+        return false;
+    };
+    let ask = Ask {
+        method: "GET",
+        path: &format!("/api/jobs/{job}"),
+        query: "",
+        caller: &Caller::account(boarding.account.clone()),
+        request_id: &boarding.request_id,
+        headers: Vec::new(),
+        body: &[],
+        limit: origin.timeout,
+        may_repeat: true,
+        trace: boarding.trace(),
+        observed: None,
+    };
+    // What went wrong is in the log by then.
+    let answer = origin::ask(&origin, ask).await;
+    answer.is_ok_and(|answer| answer.status == 200)
 }

@@ -25,7 +25,10 @@ pub(super) enum Message {
     },
     /// It was answered with this [`Head`](super::record::Head), as JSON, and the body.
     Keep(String),
-    /// It came to nothing that should be kept.
+    /// It has no answer that should be kept, but what it began may still be under way: it is to be
+    /// answered again, under the same id.
+    Reopen,
+    /// It came to nothing.
     Forget,
 }
 
@@ -61,6 +64,10 @@ impl DurableObject for IdempotencyKey {
                 record.keep(&head, &request.bytes().await?)?;
                 Response::empty()
             }
+            Message::Reopen => {
+                record.reopen()?;
+                Response::empty()
+            }
             Message::Forget => {
                 record.forget()?;
                 Response::empty()
@@ -69,7 +76,8 @@ impl DurableObject for IdempotencyKey {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        Record::open(&self.state)?.forget()?;
+        // With its database: each call has one of its own.
+        self.state.storage().delete_all().await?;
         Response::empty()
     }
 }

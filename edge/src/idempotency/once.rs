@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use darkroom_shared::openai::form::pieces;
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
@@ -13,12 +14,17 @@ use super::object::{HEADER, Message};
 use super::record::{Head, Verdict};
 use crate::auth::Caller;
 use crate::call::{Call, now};
+use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
+use crate::pictures::body_of;
 use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
 use crate::{body, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
+/// Bytes of an answer that is looked into before it is replayed. A larger one has its pictures in
+/// it, and is passed on as it was kept.
+const MAX_READ: u32 = 1 << 20;
 /// What an object may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,7 +50,8 @@ pub async fn once(
         return work(call).await;
     };
     check(&key)?;
-    let object = format!("{}:{key}", caller.as_str());
+    // Neither has a line break, and both may have anything else between them.
+    let object = format!("{}\n{key}", caller.as_str());
     let object = objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &object)?;
     let begin = Message::Begin {
         digest: digest(&call).await?,
@@ -53,7 +60,7 @@ pub async fn once(
     let found = objects::send(&object, request(&begin, None)?, LIMIT).await?;
     let verdict = found.headers.get(HEADER)?.unwrap_or_default();
     match serde_json::from_str(&verdict).map_err(worker::Error::from)? {
-        Verdict::Done(head) => return replay(&head, &found),
+        Verdict::Done(head) => return replay(&call, &head, &found).await,
         Verdict::Running => return Err(running()),
         Verdict::Other => return Err(other()),
         Verdict::Begun(attempt) => call.attempt = Some(attempt),
@@ -61,10 +68,14 @@ pub async fn once(
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let response = respond::response(work(call).await, &path, &request_id)?;
-    let is_kept = response.status_code() < 500 && response.status_code() != 429;
-    if !is_kept || media_type(response.headers())? == EVENT_STREAM {
-        let forget = request(&Message::Forget, None)?;
-        objects::send(&object, forget, LIMIT).await?;
+    if let Some(message) = unless_kept(&response)? {
+        // Where this fails, the next call waits until this one counts as lost.
+        if let Err(failure) = objects::send(&object, request(&message, None)?, LIMIT).await {
+            log::error(
+                &request_id,
+                format_args!("a call could not be reopened: {failure}"),
+            );
+        }
         return Ok(response);
     }
     let answer = read_whole(response).await?;
@@ -78,7 +89,19 @@ pub async fn once(
     Ok(ResponseBuilder::new()
         .with_status(answer.status)
         .with_headers(answer.headers.clone())
-        .body(crate::pictures::body_of(&answer.bytes)?))
+        .body(body_of(&answer.bytes)?))
+}
+
+/// What becomes of a call whose answer is not kept.
+fn unless_kept(response: &Response) -> worker::Result<Option<Message>> {
+    let is_stream = media_type(response.headers())? == EVENT_STREAM;
+    Ok(match response.status_code() {
+        // A job may have been accepted: another one would be made beside it.
+        502..=504 => Some(Message::Reopen),
+        _ if is_stream => Some(Message::Reopen),
+        429 | 500.. => Some(Message::Forget),
+        _ => None,
+    })
 }
 
 fn check(key: &str) -> Result<(), Failure> {
@@ -98,12 +121,13 @@ async fn digest(call: &Call) -> Result<String, Failure> {
     let mut copy = call.request.clone()?;
     let body = body::read_any(&mut copy, &call.request_id, MAX_BODY).await?;
     let mut digest = Sha256::new();
-    let media_type = call.header("content-type").unwrap_or_default();
-    for part in [&call.path, &call.query, &media_type] {
-        digest.update(part.as_bytes());
-        digest.update([0]);
+    let content_type = call.header("content-type").unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    let head = [&call.path, &call.query, media_type].map(str::as_bytes);
+    for part in head.into_iter().chain(pieces(&content_type, &body)) {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
     }
-    digest.update(body);
     Ok(hex::encode(digest.finalize()))
 }
 
@@ -140,17 +164,22 @@ fn request(message: &Message, body: Option<Uint8Array>) -> Result<Request, Failu
     Ok(request)
 }
 
-fn replay(head: &Head, found: &Whole) -> Answer {
+/// Addresses of private images are signed anew: those that were kept may have ended since.
+async fn replay(call: &Call, head: &Head, found: &Whole) -> Answer {
     let headers = Headers::new();
     for (name, value) in &head.headers {
         headers.set(name, value)?;
     }
     headers.set("idempotency-replayed", "true")?;
-    let response: Response = ResponseBuilder::new()
+    let is_json = media_type(&headers)? == "application/json";
+    let response = ResponseBuilder::new()
         .with_status(head.status)
-        .with_headers(headers)
-        .body(crate::pictures::body_of(&found.bytes)?);
-    Ok(response)
+        .with_headers(headers);
+    Ok(if is_json && found.bytes.length() <= MAX_READ {
+        response.fixed(with_addresses(call, found.bytes.to_vec()).await?)
+    } else {
+        response.body(body_of(&found.bytes)?)
+    })
 }
 
 fn running() -> Failure {

@@ -81,12 +81,19 @@ impl Record {
         Ok(Verdict::Begun(attempt))
     }
 
+    /// The call may be begun again, under the id that it has.
+    pub fn reopen(&self) -> worker::Result<()> {
+        let statement = "UPDATE call SET since = 0 WHERE head IS NULL";
+        self.0.exec(statement, None).map(drop)
+    }
+
     /// Keeps a call's answer.
     pub fn keep(&self, head: &str, body: &[u8]) -> worker::Result<()> {
+        // An earlier attempt may have left a part of its own.
+        self.0.exec("DELETE FROM body", None)?;
         for (number, piece) in (0_i64..).zip(body.chunks(PIECE)) {
             let values = vec![SqlStorageValue::Integer(number), piece.to_vec().into()];
-            self.0
-                .exec("INSERT OR REPLACE INTO body VALUES (?, ?)", values)?;
+            self.0.exec("INSERT INTO body VALUES (?, ?)", values)?;
         }
         self.0.exec("UPDATE call SET head = ?", vec![head.into()])?;
         Ok(())

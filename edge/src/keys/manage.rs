@@ -18,9 +18,11 @@ const MAX_BODY: usize = 16 * 1024;
 /// Makes a key, and shows its text this one time.
 pub async fn create(mut call: Call) -> Answer {
     let body = body::read_json(&mut call, MAX_BODY).await?;
-    let request = CreateKey::from_json(&body, now())?;
+    // Read once: an expiry that is counted from it is told beside it.
+    let now = now();
+    let request = CreateKey::from_json(&body, now)?;
     let text = ApiKey::from_random(random::key_bytes()?);
-    let record = request.into_record(random::sortable_id(now())?, &text, now());
+    let record = request.into_record(random::sortable_id(now)?, &text, now);
     Store::open(&call)?.put(&record).await?;
     issued(201, &record.key, &text)
 }

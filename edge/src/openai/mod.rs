@@ -15,6 +15,7 @@ use darkroom_shared::openai::{Asked, Kind, answer};
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::request::MAX_BODY;
+use serde_json::{Map, Value};
 
 use crate::auth::Caller;
 use crate::call::Call;
@@ -26,6 +27,9 @@ use following::Following;
 
 /// Everything that is served here begins so.
 pub const PREFIX: &str = "/v1/";
+
+/// Bytes of a body beside its texts: names, numbers, and what has to be escaped in two prompts.
+const MARKS: usize = 64 * 1024;
 
 /// Waiting is done on the job's events, which no proxy cuts short.
 const AT_ONCE: Prefer = Prefer {
@@ -66,20 +70,21 @@ async fn images(kind: Kind, mut call: Call, caller: &Caller) -> Answer {
         stream,
         by_url,
     } = asked?;
-    let body = serde_json::to_vec(&body).map_err(|_| unwritable())?;
+    let body = written(body)?;
     let made = generate::make(&call, caller, body, AT_ONCE).await?;
-    if !(200..300).contains(&made.answer.status) {
-        return respond::relay(&call, &made.answer, &origin).await;
-    }
-    let generated: Generated = made.answer.json().map_err(|_| unreachable_origin())?;
-    let following = Following::new(call, caller.clone(), origin, generated);
-    let response = if stream {
-        telling::events(following, look)?
-    } else {
-        telling::document(following, look, by_url).await?
+    let answer = async {
+        if !(200..300).contains(&made.answer.status) {
+            return respond::relay(&call, &made.answer, &origin).await;
+        }
+        let generated: Generated = made.answer.json().map_err(|_| unreachable_origin())?;
+        let following = Following::new(call, caller.clone(), origin, generated);
+        if stream {
+            telling::events(following, look)
+        } else {
+            telling::document(following, look, by_url).await
+        }
     };
-    made.write(response.headers())?;
-    Ok(response)
+    made.tell_in(answer.await)
 }
 
 async fn list_models(call: &Call) -> Answer {
@@ -89,6 +94,15 @@ async fn list_models(call: &Call) -> Answer {
     respond::json(200, &answer::models(&models.ok_or_else(unknown)?))
 }
 
-fn unwritable() -> Problem {
-    Problem::new(Code::Internal, "the request cannot be written")
+/// The fields as a body, in no more room than it takes: pictures may be among them.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the fields end here: pictures are not kept twice"
+)]
+fn written(fields: Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let texts = fields.values().filter_map(Value::as_str).map(str::len);
+    let mut body = Vec::with_capacity(texts.sum::<usize>().saturating_add(MARKS));
+    let written = serde_json::to_writer(&mut body, &fields);
+    written.map_err(|_| Problem::new(Code::Internal, "the request cannot be written"))?;
+    Ok(body)
 }

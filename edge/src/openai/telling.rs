@@ -10,13 +10,15 @@ use worker::ResponseBuilder;
 
 use super::following::{Following, News};
 use crate::call::now;
+use crate::delivery::address_images;
 use crate::failure::{Answer, Failure};
 use crate::log;
 use crate::sending::EVENT_STREAM;
 
 /// Answers with all pictures, once they are there.
 pub async fn document(mut following: Following, look: Look, by_url: bool) -> Answer {
-    let images = following.images().await?;
+    let mut images = following.images().await?;
+    address_images(&following.call, &mut images).await?;
     let (head, tail) = look.document(&following.job, &images);
     let response = ResponseBuilder::new()
         .with_header("content-type", "application/json")?

@@ -5,6 +5,7 @@ use worker::Cache;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::routes::not_found;
 use crate::{log, settings};
 
 /// What marks begin with, beside finished recipes in the same store.
@@ -12,20 +13,23 @@ const MARK: &str = "deleted:";
 /// As long as a cache may keep a picture.
 const MEMORY_SECONDS: u64 = 366 * 86_400;
 
-/// Whether the picture at a path was deleted. Where that cannot be told it is taken for one that
-/// is there: its address is hard to guess.
-pub(super) async fn is(call: &Call, path: &str) -> bool {
+/// Refuses a picture that was deleted. Where that cannot be told it is taken for one that is there:
+/// its address is hard to guess.
+pub async fn check(call: &Call) -> Result<(), Failure> {
     let Ok(store) = call.env.kv(settings::RECIPES) else {
-        return false;
+        return Ok(());
     };
-    let mark = store.get(&mark(path)).text().await;
+    let mark = store.get(&mark(&call.path)).text().await;
     let mark = mark.inspect_err(|error| {
         log::error(
             &call.request_id,
             format_args!("no marks of deletion: {error}"),
         );
     });
-    mark.is_ok_and(|mark| mark.is_some())
+    match mark {
+        Ok(Some(_)) => Err(not_found()),
+        _ => Ok(()),
+    }
 }
 
 /// Marks the picture stored under `key` as deleted, and takes it out of this place's cache.

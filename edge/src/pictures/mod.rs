@@ -17,10 +17,9 @@ use worker::{Cache, ResponseBuilder};
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::log;
-use crate::routes::not_found;
 use stored::Picture;
 
-pub use deleted::forget;
+pub use deleted::{check as check_not_deleted, forget};
 pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";
@@ -33,9 +32,7 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     let cache = Cache::default();
     match cache.get(key.as_str(), false).await {
         Ok(Some(kept)) => {
-            if deleted::is(call, &call.path).await {
-                return Err(not_found());
-            }
+            deleted::check(call).await?;
             // What comes out of the cache cannot be changed.
             let headers = kept.headers().clone();
             headers.set("cache-status", HIT)?;

@@ -49,7 +49,7 @@ pub(super) async fn key_for(
     let is_fresh = now() - known.fetched_at < FRESH_MILLIS;
     match found {
         Ok(key) if is_fresh => return Ok(key),
-        Err(JwtError::KeyConfusion) => return Err(refused(JwtError::KeyConfusion)),
+        Err(JwtError::KeyConfusion) if is_fresh => return Err(refused(JwtError::KeyConfusion)),
         _ if now() < known.not_before => return settled(found, known.is_uncertain),
         _ => {}
     }

@@ -10,13 +10,20 @@ use darkroom_shared::problem::Code;
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
+use crate::log;
 use crate::settings::Issuer;
 
 /// Who comes with this token.
 pub async fn verify(call: &Call, issuer: &Issuer, text: &str) -> Result<Verified, Failure> {
     let token = Token::parse(text).map_err(refused)?;
     let key = issuer::key_for(call, issuer, &token).await?;
-    if !crypto::verifies(&key, &token).await? {
+    let verified = crypto::verifies(&key, &token).await;
+    let is_verified = verified.unwrap_or_else(|error| {
+        let message = format_args!("a key at JWT_JWKS_URL is none that can verify: {error}");
+        log::error(&call.request_id, message);
+        false
+    });
+    if !is_verified {
         return Err(refused(JwtError::Signature));
     }
     let now = now().div_euclid(1000);

@@ -53,7 +53,7 @@ settings! {
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
         "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share; `?sslmode=verify-full` insists on a server that proves who it is.";
     BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",
-        "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use; they need `s3:PutObject`, `s3:GetObject` and `s3:ListBucket` (without it S3 answers 403, not 404, for what is not there).";
+        "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use; they need `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject` and `s3:ListBucket` (without it S3 answers 403, not 404, for what is not there).";
     REGION = "AWS_S3_REGION", "aws_s3_region", Some("aws-s3-region"), "",
         "The bucket's region; required with a bucket of AWS, `us-east-1` unless told with an endpoint.";
     ENDPOINT = "AWS_S3_ENDPOINT", "aws_s3_endpoint", Some("aws-s3-endpoint"), "",

@@ -14,10 +14,12 @@ pub struct Deleted {
     pub recipe: Recipe,
     /// How many images its job makes.
     pub images: u32,
+    /// Whether the store has forgotten it before.
+    pub is_purged: bool,
 }
 
 impl Database {
-    /// Hides one of an account's stored images; none where there is no such image, or no longer.
+    /// Hides one of an account's stored images; none where there never was such an image.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -28,18 +30,18 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Option<Deleted>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let found: Option<(String, String, i64)> = sqlx::query_as(
+        let found: Option<(String, String, i64, bool)> = sqlx::query_as(
             "SELECT object_key, jobs.recipe,
-                (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id)
+                (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id),
+                purged_at IS NOT NULL
              FROM images JOIN jobs ON jobs.id = images.job_id
-             WHERE images.id = $1 AND jobs.account = $2
-               AND stored_at IS NOT NULL AND purged_at IS NULL",
+             WHERE images.id = $1 AND jobs.account = $2 AND stored_at IS NOT NULL",
         )
         .bind(id)
         .bind(account)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some((key, recipe, images)) = found else {
+        let Some((key, recipe, images, is_purged)) = found else {
             return Ok(None);
         };
         sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, $1) WHERE id = $2")
@@ -56,6 +58,7 @@ impl Database {
             key,
             recipe,
             images: images as u32,
+            is_purged,
         }))
     }
 

@@ -100,17 +100,6 @@ impl Database {
         transaction.commit().await?;
         Ok(ended)
     }
-
-    /// Cancels a job that has not ended. Who runs it finds out at its next step.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn cancel(&self, job: &str, now: UnixMillis) -> Result<Ended, DatabaseError> {
-        let mut transaction = self.write().await?;
-        let ended = end(&mut transaction, job, Status::Canceled, None, now).await?;
-        transaction.commit().await?;
-        Ok(ended)
-    }
 }
 
 /// Brings a job that has not ended to its final status, with the event.

@@ -1,12 +1,16 @@
 //! Accounts that share a job which another account's request began.
 
+use darkroom_shared::job::Status;
+use darkroom_shared::timestamp::UnixMillis;
+
+use super::outcome::{Ended, end};
 use super::{Database, DatabaseError};
 
 /// What came of an account's giving a job up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// It was the last one: nobody wants the job any more.
-    ByAll,
+    /// It was the last one: nobody wants the job any more. Whether that ended it, or it had ended.
+    ByAll(Ended),
     /// Others still want it.
     ByOne,
 }
@@ -48,43 +52,58 @@ impl Database {
         Ok(is_public)
     }
 
-    /// Takes a job from an account that gives it up, where another wants it still: the job is
-    /// that one's then, and goes on.
+    /// Takes a job from an account that gives it up. Where another wants it still the job is that
+    /// one's then, and goes on; else it is canceled, and who runs it finds out at its next step.
+    /// All in one transaction: nobody can join what is about to end, and one who is no longer
+    /// the owner ends nothing.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn give_up(&self, job: &str, account: &str) -> Result<GivenUp, DatabaseError> {
+    pub async fn give_up(
+        &self,
+        job: &str,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<GivenUp, DatabaseError> {
         let mut transaction = self.write().await?;
         // Nothing is changed but that who gives it up next has to wait.
         sqlx::query("UPDATE jobs SET account = account WHERE id = $1")
             .bind(job)
             .execute(&mut *transaction)
             .await?;
-        let left = sqlx::query("DELETE FROM job_readers WHERE job_id = $1 AND account = $2")
-            .bind(job)
-            .bind(account)
-            .execute(&mut *transaction)
-            .await?;
-        if left.rows_affected() == 0 {
-            let heir: Option<(String, Option<String>)> = sqlx::query_as(
-                "DELETE FROM job_readers WHERE job_id = $1 AND account =
-                    (SELECT MIN(account) FROM job_readers WHERE job_id = $1)
-                 RETURNING account, task_id",
-            )
-            .bind(job)
-            .fetch_optional(&mut *transaction)
-            .await?;
-            let Some((heir, task_id)) = heir else {
-                return Ok(GivenUp::ByAll);
-            };
-            sqlx::query("UPDATE jobs SET account = $1, task_id = $2 WHERE id = $3")
-                .bind(heir)
-                .bind(task_id)
+        let is_owner: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND account = $2)")
                 .bind(job)
-                .execute(&mut *transaction)
+                .bind(account)
+                .fetch_one(&mut *transaction)
                 .await?;
-        }
+        // An owner gives way to an heir, who is a reader no more; any other to nobody.
+        let left: Option<(String, Option<String>)> = sqlx::query_as(
+            "DELETE FROM job_readers WHERE job_id = $1 AND account = CASE WHEN $3
+                THEN (SELECT MIN(account) FROM job_readers WHERE job_id = $1) ELSE $2 END
+             RETURNING account, task_id",
+        )
+        .bind(job)
+        .bind(account)
+        .bind(is_owner)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let given_up = match left {
+            Some((heir, task_id)) if is_owner => {
+                sqlx::query("UPDATE jobs SET account = $1, task_id = $2 WHERE id = $3")
+                    .bind(heir)
+                    .bind(task_id)
+                    .bind(job)
+                    .execute(&mut *transaction)
+                    .await?;
+                GivenUp::ByOne
+            }
+            None if is_owner => {
+                GivenUp::ByAll(end(&mut transaction, job, Status::Canceled, None, now).await?)
+            }
+            _ => GivenUp::ByOne,
+        };
         transaction.commit().await?;
-        Ok(GivenUp::ByOne)
+        Ok(given_up)
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn show(
 }
 
 /// Deletes one of the caller's images, and answers by which recipe its job was made: the edge
-/// then forgets that too.
+/// then forgets that too. Of one that is gone the same is said again, should the edge have failed
+/// in between.
 pub(super) async fn delete(
     State(app): State<App>,
     Caller(account): Caller,
@@ -28,12 +29,15 @@ pub(super) async fn delete(
 ) -> Result<Json<DeletedImage>, ApiError> {
     let hidden = app.database.hide_image(&account, &id, clock::now()).await?;
     let deleted = hidden.ok_or_else(|| ApiError::not_found("image"))?;
-    // Where this fails the image stays hidden, and a second call tries again.
-    app.storage.delete(&deleted.key).await?;
-    app.database.image_purged(&id, clock::now()).await?;
+    if !deleted.is_purged {
+        // Where this fails the image stays hidden, and a second call tries again.
+        app.storage.delete(&deleted.key).await?;
+        app.database.image_purged(&id, clock::now()).await?;
+    }
     Ok(Json(DeletedImage {
         recipe_sha256: deleted.recipe.hash().map_err(ApiError::internal)?,
         n: deleted.images,
         key: deleted.key,
+        again: deleted.is_purged,
     }))
 }

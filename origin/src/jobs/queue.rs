@@ -246,15 +246,15 @@ impl JobQueue {
         }
         let (queue, whose, job_id) = (self.0.clone(), account.to_owned(), id.to_owned());
         let given_up = to_the_end(async move {
-            let given_up = queue.database.give_up(&job_id, &whose).await?;
-            if given_up == GivenUp::ByAll && queue.database.cancel(&job_id, now).await? {
+            let given_up = queue.database.give_up(&job_id, &whose, now).await?;
+            if given_up == GivenUp::ByAll(true) {
                 queue.running.end(&job_id);
                 queue.changes.announce(&job_id);
             }
             Ok(given_up)
         });
         match given_up.await? {
-            GivenUp::ByAll => self.job(account, id).await,
+            GivenUp::ByAll(_) => self.job(account, id).await,
             // Of no more interest to this account, and as it was when it said so.
             GivenUp::ByOne => before,
         }

@@ -1,6 +1,6 @@
 //! Pictures in a bucket of S3, or of a server that speaks like it.
 //!
-//! The credentials need `s3:PutObject` and `s3:GetObject` on the objects and `s3:ListBucket` on
+//! The credentials need `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on the objects and `s3:ListBucket` on
 //! the bucket: without the last, S3 answers 403 instead of 404 for what is not there, which
 //! cannot be told from credentials that are wrong.
 

@@ -287,3 +287,33 @@ async fn a_picture_that_waits_for_the_store_outlives_the_process() {
     let spool = std::fs::read_dir(folder.path().join("spool")).expect("spool");
     assert_eq!(spool.count(), 0, "nothing waits any more");
 }
+
+#[tokio::test]
+async fn a_deleted_image_stays_hidden_until_the_bucket_has_forgotten_it_too() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(with(&bucket)).await;
+    let id = origin.submit(&json!({ "prompt": "a fox" })).await;
+    let image = origin.finished(&id).await["images"][0].clone();
+    let key = image["key"].as_str().expect("key");
+    let path = format!("/api/images/{}", image["id"].as_str().expect("id"));
+
+    bucket.set(Mood::Away);
+    let answer = origin.call(Call::delete(&path)).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    answer.problem("storage_unavailable").await;
+    let hidden = origin.call(Call::get(&path)).await;
+    assert_eq!(hidden.status, StatusCode::NOT_FOUND);
+    let stored = || async {
+        let head = bucket.client().head_object();
+        head.bucket(TestBucket::name()).key(key).send().await
+    };
+    bucket.set(Mood::Well);
+    assert!(stored().await.is_ok());
+
+    let answer = origin.call(Call::delete(&path)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(stored().await.is_err());
+    let again = origin.call(Call::delete(&path)).await.json().await;
+    assert_eq!(again["again"], true);
+    origin.stop().await;
+}

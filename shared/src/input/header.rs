@@ -121,9 +121,11 @@ fn jpeg(mut rest: &[u8]) -> Option<Header> {
                 });
             }
             0xe1 => orientation = exif_orientation(segment).unwrap_or(orientation),
-            // The scan, without a frame before it.
-            0xda => return None,
-            _ => {}
+            // Tables, applications' own, comments.
+            0xc4 | 0xcc | 0xdb..=0xdf | 0xe0..=0xef | 0xfe => {}
+            // The scan, without a frame before it. Or what has no length or no meaning: decoders go on
+            // from there in another way, and may come to another frame.
+            _ => return None,
         }
         rest = rest.get(length..)?;
     }
@@ -245,6 +247,9 @@ mod tests {
             b"GIF89a",
             b"\xff\xd8",
             b"\xff\xd8\xff\xda\0\x02",
+            // Behind a marker without a length, which is followed by what looks like one.
+            b"\xff\xd8\xff\x01\0\x04ab\xff\xc0\0\x0b\x08\0\xc8\x01\x2c\x01\x01\x11\0",
+            b"\xff\xd8\xff\xd8\0\x04ab\xff\xc0\0\x0b\x08\0\xc8\x01\x2c\x01\x01\x11\0",
             b"\xff\xd8ab",
             b"RIFF\0\0\0\0WAVE",
         ] {

@@ -130,6 +130,8 @@ fn decode(url: &str) -> Result<Vec<u8>, String> {
 
 /// Appends bytes in base64 to a text.
 pub fn push_base64(bytes: &[u8], text: &mut String) {
+    // Growing into its size, a large text would take half as much memory again on the way.
+    text.reserve_exact(bytes.len().div_ceil(3).saturating_mul(4));
     BASE64.encode_string(bytes, text);
 }
 

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::fields::read_object;
+
 /// Fields whose texts are numbers or truth values.
 const SCALARS: [&str; 8] = [
     "guidance_scale",
@@ -17,9 +19,17 @@ const SCALARS: [&str; 8] = [
 
 /// The object that a form's fields stand for. What does not read as it should stays a text, for the
 /// checks to refuse it by name.
+///
+/// Whoever writes a form makes every line break CR LF (WHATWG's HTML standard, 4.10.21.8): here they
+/// are what they were.
 pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
     let mut map = Map::new();
     for (name, text) in fields {
+        let text = if text.contains('\r') {
+            text.replace("\r\n", "\n")
+        } else {
+            text
+        };
         if let Some(list) = name.strip_suffix("[]") {
             let list = map.entry(list).or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(items) = list {
@@ -33,8 +43,8 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
                 fields.insert(inner.to_owned(), value(inner, text));
             }
         } else if name == "darkroom" {
-            let object = serde_json::from_str(&text);
-            map.insert(name, object.unwrap_or(Value::String(text)));
+            let object = read_object(text.as_bytes());
+            map.insert(name, object.map_or(Value::String(text), Value::Object));
         } else {
             let value = value(&name, text);
             map.insert(name, value);
@@ -43,16 +53,52 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
     map
 }
 
+/// The longest boundary there may be (RFC 2046, 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
+/// A body as it is told from others: without a form's boundaries, which are other ones each time
+/// that a client sends the same. There may be millions.
+pub fn pieces<'a>(media_type: &str, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let boundary = boundary(media_type).unwrap_or_default().as_bytes();
+    let mut rest = Some(body);
+    std::iter::from_fn(move || {
+        let body = rest.take()?;
+        let is_it = |window: &[u8]| window == boundary;
+        let at = match boundary {
+            [] => None,
+            _ => body.windows(boundary.len()).position(is_it),
+        };
+        let Some(at) = at else {
+            return Some(body);
+        };
+        rest = body.get(at + boundary.len()..);
+        body.get(..at)
+    })
+}
+
+/// The boundary that a form's media type names.
+fn boundary(media_type: &str) -> Option<&str> {
+    let mut parameters = media_type.split(';').map(str::trim);
+    let is_form = parameters
+        .next()?
+        .eq_ignore_ascii_case("multipart/form-data");
+    let mut named = parameters.filter_map(|parameter| parameter.split_once('='));
+    let (_, boundary) = named.find(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
+    let boundary = boundary.trim_matches('"');
+    (is_form && boundary.len() <= MAX_BOUNDARY).then_some(boundary)
+}
+
 fn nested(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(']')?.split_once('[')
 }
 
 fn value(name: &str, text: String) -> Value {
-    let scalar = SCALARS.contains(&name).then(|| serde_json::from_str(&text));
-    match scalar {
-        Some(Ok(value @ (Value::Number(_) | Value::Bool(_)))) => value,
-        _ => Value::String(text),
+    if !SCALARS.contains(&name) {
+        return Value::String(text);
     }
+    let number = text.parse().map(Value::Number).ok();
+    let scalar = number.or_else(|| text.parse().map(Value::Bool).ok());
+    scalar.unwrap_or(Value::String(text))
 }
 
 #[cfg(test)]
@@ -79,17 +125,48 @@ mod tests {
             ("image[]", "b"),
             ("darkroom[seed]", "7"),
             ("darkroom[task_id]", "7"),
+            ("user", "two\r\nlines\r"),
         ]);
         let expected = json!({
             "prompt": "7", "n": 2, "stream": true, "steps": "many", "image": ["a", "b"],
-            "darkroom": { "seed": 7, "task_id": "7" },
+            "darkroom": { "seed": 7, "task_id": "7" }, "user": "two\nlines\r",
         });
         assert_eq!(json, expected);
         assert_eq!(
             read(&[("darkroom", r#"{"seed":7}"#)]),
             json!({ "darkroom": { "seed": 7 } })
         );
-        assert_eq!(read(&[("darkroom", "x")]), json!({ "darkroom": "x" }));
+        let lists = format!(r#"{{"seed":[{}0]}}"#, "0,".repeat(10_000));
+        for text in ["x", "[7]", &lists] {
+            assert_eq!(read(&[("darkroom", text)]), json!({ "darkroom": text }));
+            assert_eq!(read(&[("n", text)]), json!({ "n": text }));
+        }
+    }
+
+    #[test]
+    fn forms_that_differ_in_their_boundary_are_told_to_be_the_same() {
+        let of = |media_type, body: &'static str| -> Vec<_> {
+            pieces(media_type, body.as_bytes()).collect()
+        };
+        let one = of("multipart/form-data; boundary=ab", "--ab\r\nx\r\n--ab--");
+        let same = of(
+            "Multipart/Form-Data; charset=x; Boundary=\"c\"",
+            "--c\r\nx\r\n--c--",
+        );
+        assert_eq!(one, [&b"--"[..], b"\r\nx\r\n--", b"--"]);
+        assert_eq!(one, same);
+        let other = of("multipart/form-data; boundary=c", "--c\r\ny\r\n--c--");
+        assert_ne!(one, other);
+        for media_type in [
+            "",
+            "application/json; boundary=ab",
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+        ] {
+            assert_eq!(of(media_type, "--ab"), [b"--ab"], "{media_type}");
+        }
+        let long = format!("multipart/form-data; boundary={}", "-".repeat(71));
+        assert_eq!(of(&long, "--"), [b"--"]);
     }
 
     proptest! {

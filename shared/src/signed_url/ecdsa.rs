@@ -1,10 +1,12 @@
 //! ECDSA on P-256, with signatures in DER.
 //!
-//! Not by the platform, as RSA is: its signatures are another each time, and with them would be a
-//! picture's URL. These are made by RFC 6979: the same text is signed alike everywhere.
+//! Not made by the platform, as RSA's are: its signatures are another each time, and with them
+//! would be a picture's URL. These are made by RFC 6979: the same text is signed alike everywhere.
+//! The platform verifies them, in a tenth of the time: [`EcdsaKey::public_key`] and
+//! [`two_numbers`] are for it.
 
-use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
-use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use p256::ecdsa::{Signature, SigningKey};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -35,16 +37,20 @@ impl EcdsaKey {
         Some(signature.to_der().as_bytes().to_vec())
     }
 
-    /// Whether a signature over a text is this key's, whoever made it.
+    /// The public key: a point of the curve, not compressed (SEC 1).
     #[must_use]
-    pub fn verifies(&self, hash: Hash, text: &[u8], signature: &[u8]) -> bool {
-        let verifying: &VerifyingKey = self.0.verifying_key();
-        Signature::from_der(signature).is_ok_and(|signature| {
-            verifying
-                .verify_prehash(&digest(hash, text), &signature)
-                .is_ok()
-        })
+    pub fn public_key(&self) -> Vec<u8> {
+        let point = self.0.verifying_key().to_sec1_point(false);
+        point.as_bytes().to_vec()
     }
+}
+
+/// A signature in DER as the two numbers that it holds, one behind the other; none where it is no
+/// signature.
+#[must_use]
+pub fn two_numbers(der: &[u8]) -> Option<Vec<u8>> {
+    let signature = Signature::from_der(der).ok()?;
+    Some(signature.to_bytes().to_vec())
 }
 
 /// All that follows a part of a key.
@@ -53,7 +59,7 @@ pub(super) fn behind<'a>(der: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     der.get(at + part.len()..)
 }
 
-fn digest(hash: Hash, text: &[u8]) -> Vec<u8> {
+pub(super) fn digest(hash: Hash, text: &[u8]) -> Vec<u8> {
     match hash {
         Hash::Sha1 => Sha1::digest(text).to_vec(),
         Hash::Sha256 => Sha256::digest(text).to_vec(),

@@ -24,7 +24,7 @@ mod vectors;
 mod wildcard;
 
 pub use ask::Ask;
-pub use ecdsa::EcdsaKey;
+pub use ecdsa::{EcdsaKey, two_numbers};
 pub use key_pair::{KeyPair, KeyPairError, PrivateKey};
 pub use lifetime::Lifetimes;
 pub use network::Network;

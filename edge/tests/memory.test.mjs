@@ -1,0 +1,68 @@
+// The largest bodies that are taken, and the memory that they take: a Worker has 128 MB for all that
+// it does at once, and what the wasm has grown to it never gives back.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { LIMIT, useEdge } from "./harness.mjs";
+import { PNG, useStudio } from "./studio.mjs";
+
+/** The built edge, with a path that tells the size of its memory. */
+const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
+after(() => rmSync(folder, { recursive: true }));
+cpSync(new URL("../build", import.meta.url), folder, { recursive: true });
+writeFileSync(join(folder, "instance.js"), `
+  let memory;
+  WebAssembly.Instance = class extends WebAssembly.Instance {
+    constructor(...given) {
+      super(...given);
+      memory = this.exports.memory;
+    }
+  };
+  export const size = () => memory.buffer.byteLength;
+`);
+writeFileSync(join(folder, "entry.js"), `
+  import { size } from "./instance.js";
+  import edge from "./index.js";
+  export * from "./index.js";
+  export default {
+    fetch: (request, ...rest) =>
+      request.url.endsWith("/memory") ? new Response(String(size())) : edge.fetch(request, ...rest),
+  };
+`);
+
+const MIB = 2 ** 20;
+/** As many bytes as a picture may have; only its header is one's. */
+const file = (bytes) => Buffer.concat([PNG.subarray(0, 40), randomBytes(bytes - 40)]);
+const [IMAGE, MASK] = [file(10 * MIB), file(4.9 * MIB)];
+const url = (bytes) => `data:image/png;base64,${bytes.toString("base64")}`;
+
+const form = () => {
+  const form = new FormData();
+  form.append("prompt", "p");
+  form.append("image", new File([IMAGE], "a.png"));
+  form.append("mask", new File([MASK], "b.png"));
+  return form;
+};
+
+describe("the memory that is taken by", () => {
+  for (const [what, path, bodyOf] of [
+    ["JSON", "/api/media/generate-image", () => JSON.stringify({ prompt: "p", init_image: url(IMAGE), mask: url(MASK) })],
+    ["a form", "/v1/images/edits", form],
+  ]) {
+    const edge = useEdge({ options: { modulesRoot: folder, scriptPath: join(folder, "entry.js") } });
+    const size = async () => Number(await (await edge.fetch("/memory")).text());
+    before(() => useStudio(edge));
+
+    test(`the largest body, of ${what}, is half of what there is`, LIMIT, async () => {
+      const body = bodyOf();
+      const headers = typeof body === "string" ? { "content-type": "application/json" } : {};
+      const response = await edge.fetch(path, { method: "POST", headers, body });
+      assert.ok(response.ok, await response.text());
+      const taken = await size();
+      assert.ok(taken < 64 * MIB, `${Math.round(taken / MIB)} MiB`);
+    });
+  }
+});
