@@ -30,10 +30,10 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Option<Deleted>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let found: Option<(String, String, i64, bool)> = sqlx::query_as(
+        let found: Option<(String, String, i64, Option<UnixMillis>)> = sqlx::query_as(
             "SELECT object_key, jobs.recipe,
                 (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id),
-                purged_at IS NOT NULL
+                purged_at
              FROM images JOIN jobs ON jobs.id = images.job_id
              WHERE images.id = $1 AND jobs.account = $2 AND stored_at IS NOT NULL",
         )
@@ -41,7 +41,7 @@ impl Database {
         .bind(account)
         .fetch_optional(&mut *transaction)
         .await?;
-        let Some((key, recipe, images, is_purged)) = found else {
+        let Some((key, recipe, images, purged_at)) = found else {
             return Ok(None);
         };
         sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, $1) WHERE id = $2")
@@ -58,7 +58,7 @@ impl Database {
             key,
             recipe,
             images: images as u32,
-            is_purged,
+            is_purged: purged_at.is_some(),
         }))
     }
 

@@ -71,12 +71,13 @@ impl Database {
             .bind(job)
             .execute(&mut *transaction)
             .await?;
-        let is_owner: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND account = $2)")
+        let owned: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE id = $1 AND account = $2")
                 .bind(job)
                 .bind(account)
                 .fetch_one(&mut *transaction)
                 .await?;
+        let is_owner = owned == 1;
         // An owner gives way to an heir, who is a reader no more; any other to nobody.
         let left: Option<(String, Option<String>)> = sqlx::query_as(
             "DELETE FROM job_readers WHERE job_id = $1 AND account = CASE WHEN $3

@@ -168,7 +168,8 @@ async fn a_lease_holds_as_long_as_it_is_renewed() {
     assert!(claim(&shared.b, "b", now).await.is_none());
 
     let [lease] = &leases;
-    assert!(shared.b.cancel(&lease.job, now).await.expect("canceled"));
+    let given_up = shared.b.give_up(&lease.job, "alice", now).await;
+    assert_eq!(given_up.expect("canceled"), GivenUp::ByAll(true));
     assert_eq!(shared.a.renew(&leases, now).await.expect("asked"), leases);
     let back = shared.b.expire(no_pause, now + 2 * LEASE_MS).await;
     assert!(back.expect("looked").is_empty());
@@ -343,10 +344,10 @@ async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
         }
         let all = ["alice", "bob", "carol", "dave"].map(|account| {
             let database = if account < "c" { &shared.a } else { &shared.b };
-            database.give_up(&job, account)
+            database.give_up(&job, account, 2)
         });
         let all = join_all(all).await.into_iter();
-        let last = all.filter(|given_up| matches!(given_up, Ok(GivenUp::ByAll)));
+        let last = all.filter(|given_up| matches!(given_up, Ok(GivenUp::ByAll(_))));
         assert_eq!(last.count(), 1);
     }
     shared.close().await;
