@@ -134,7 +134,8 @@ impl Origin {
     pub async fn submit(&self, body: &Value) -> String {
         let call = Call::generate(body).header("prefer", "respond-async");
         let answer = self.call(call).await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        // An engine that has nothing to do may be done before the answer is written.
+        assert!([StatusCode::ACCEPTED, StatusCode::OK].contains(&answer.status));
         let json = answer.json().await;
         json["job"]["id"].as_str().expect("id").to_owned()
     }
