@@ -1,7 +1,9 @@
 //! An S3 server in this process, with a switch that takes it away.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
@@ -40,11 +42,18 @@ pub enum Mood {
     Terse = 4,
     /// The bucket itself is not there; S3's own answer, which the server in this process lacks.
     NoBucket = 5,
+    /// Uploads get no further than their headers.
+    HoldsUploads = 6,
+    /// Uploads are done, and their answers kept back.
+    HoldsAnswers = 7,
+    /// Each request waits for two seconds first.
+    Slow = 8,
 }
 
 /// A bucket on 127.0.0.1.
 pub struct TestBucket {
     _folder: TempDir,
+    address: SocketAddr,
     endpoint: String,
     switch: Switch,
     server: JoinHandle<()>,
@@ -54,6 +63,16 @@ pub struct TestBucket {
 struct Switch {
     mood: Arc<AtomicU8>,
     uploads: Arc<AtomicUsize>,
+    done: Arc<AtomicUsize>,
+}
+
+impl Switch {
+    /// Returns when the mood is another one.
+    async fn no_longer(&self, mood: Mood) {
+        while self.mood.load(Ordering::SeqCst) == mood as u8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 impl TestBucket {
@@ -71,12 +90,14 @@ impl TestBucket {
             .fallback_service(service)
             .layer(from_fn_with_state(switch.clone(), moody));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("socket");
-        let endpoint = format!("http://{}", listener.local_addr().expect("address"));
+        let address = listener.local_addr().expect("address");
+        let endpoint = format!("http://{address}");
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("served");
         });
         Self {
             _folder: folder,
+            address,
             endpoint,
             switch,
             server,
@@ -90,6 +111,16 @@ impl TestBucket {
     /// Uploads that were tried.
     pub fn uploads(&self) -> usize {
         self.switch.uploads.load(Ordering::SeqCst)
+    }
+
+    /// Uploads that the store has done, whether or not it has said so.
+    pub fn done(&self) -> usize {
+        self.switch.done.load(Ordering::SeqCst)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns when more than `before` uploads were tried.
@@ -124,6 +155,16 @@ impl TestBucket {
     pub const fn name() -> &'static str {
         BUCKET
     }
+
+    /// What a process is told of it, which reaches it at `address`.
+    pub fn environment(address: SocketAddr) -> [(&'static str, String); 4] {
+        [
+            ("AWS_S3_BUCKET", BUCKET.to_owned()),
+            ("AWS_S3_ENDPOINT", format!("http://{address}")),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ]
+    }
 }
 
 impl Drop for TestBucket {
@@ -154,8 +195,18 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
         let body = "<Error><Code>NoSuchBucket</Code><Message>No bucket</Message></Error>";
         return (StatusCode::NOT_FOUND, body).into_response();
     }
+    if is_upload {
+        switch.no_longer(Mood::HoldsUploads).await;
+    }
+    if mood == Mood::Slow as u8 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     let is_download = request.method() == Method::GET;
     let mut response = next.run(request).await;
+    if is_upload && response.status().is_success() {
+        switch.done.fetch_add(1, Ordering::SeqCst);
+        switch.no_longer(Mood::HoldsAnswers).await;
+    }
     if mood == Mood::Terse as u8 {
         if response.status() == StatusCode::NOT_FOUND {
             return StatusCode::NOT_FOUND.into_response();

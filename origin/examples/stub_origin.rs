@@ -1,0 +1,129 @@
+//! `darkroom serve` with an engine that computes nothing: each step takes `STUB_STEP_MS`
+//! milliseconds (20 unless told), and a recipe's picture is noise of its seed. What is around the
+//! engine is all real: for faults and benchmarks, where the pictures do not matter.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use darkroom_origin::addresses::Addresses;
+use darkroom_origin::config::{Config, Layers};
+use darkroom_origin::encode::FORMATS;
+use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
+use darkroom_origin::service::{Service, ServiceOptions};
+use darkroom_origin::storage::{Folder, S3, Storage};
+use darkroom_shared::limits::LIMITS;
+use darkroom_shared::model::{Defaults, Model};
+use darkroom_shared::recipe::Recipe;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::read(&Layers::gather(None, BTreeMap::new())?)?;
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(std::io::stderr)
+        .init();
+    let step = std::env::var("STUB_STEP_MS").unwrap_or_else(|_| "20".to_owned());
+    let step = Duration::from_millis(step.parse().context("STUB_STEP_MS")?);
+    let listener = TcpListener::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let mut told = signal(SignalKind::terminate())?;
+    let service = Service::start(options(config), move || Ok(Box::new(Stub { step }))).await?;
+    service
+        .engine_ready()
+        .await
+        .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    tracing::info!(%address, "listening");
+    let server = tokio::spawn(axum::serve(listener, service.router()).into_future());
+    told.recv().await;
+    service.drain(Duration::from_secs(10)).await?;
+    server.abort();
+    Ok(())
+}
+
+fn options(config: Config) -> ServiceOptions {
+    let storage = match config.bucket {
+        Some(bucket) => Storage::S3(S3::new(bucket)),
+        None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
+    };
+    ServiceOptions {
+        secrets: config.origin_secrets,
+        addresses: Addresses::edge(config.public_url.as_str()),
+        queue_limit: config.queue_limit,
+        database: config.database,
+        storage,
+        data_dir: config.data_dir,
+    }
+}
+
+struct Stub {
+    step: Duration,
+}
+
+impl Engine for Stub {
+    fn model(&self) -> Model {
+        Model {
+            name: "stub".into(),
+            revision: "r1".into(),
+            engine: "stub/1".into(),
+            default: true,
+            defaults: Defaults {
+                width: 64,
+                height: 64,
+                steps: 20,
+                guidance_scale: 3.0,
+                scheduler: "euler".into(),
+            },
+            schedulers: vec!["euler".into()],
+            formats: FORMATS.to_vec(),
+            loras: Vec::new(),
+            limits: LIMITS,
+        }
+    }
+
+    fn generate(
+        &self,
+        recipe: &Recipe,
+        _start: Option<&Start>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let steps = recipe.steps_taken();
+        for done in 1..=steps {
+            sleep(self.step);
+            let step = Step {
+                done,
+                steps,
+                preview: &|| Ok(noise(recipe)),
+            };
+            if on_step(&step).is_break() {
+                return Err(EngineError::Canceled);
+            }
+        }
+        Ok(noise(recipe))
+    }
+}
+
+/// The high bits of a linear congruential generator (Knuth, MMIX): nothing that an encoder could
+/// make smaller.
+fn noise(recipe: &Recipe) -> Picture {
+    let mut state = recipe.seed;
+    let length = 3 * recipe.width as usize * recipe.height as usize;
+    let rgb = (0..length)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .collect();
+    Picture {
+        width: recipe.width,
+        height: recipe.height,
+        rgb,
+    }
+}

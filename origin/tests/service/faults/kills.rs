@@ -1,0 +1,117 @@
+//! `kill -9`, wherever a job may be.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::world::World;
+use crate::support::bucket::Mood;
+use crate::support::until;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_while_jobs_are_queued() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let ids = world.submit(&origin, 4, json!({ "steps": 50 })).await;
+    world
+        .until(&origin, &ids[3], |job| job["status"] == "queued")
+        .await;
+    origin.kill();
+    let origin = world.start("a").await;
+    let books = world.check("origin killed while jobs are queued", &origin);
+    assert_eq!(books.await.pictures, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_in_the_middle_of_a_step() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let ids = world.submit(&origin, 2, json!({ "steps": 50 })).await;
+    world
+        .until(&origin, &ids[0], |job| {
+            job["progress"]["step"].as_u64() > Some(1)
+        })
+        .await;
+    origin.kill();
+    let origin = world.start("a").await;
+    let books = world.check("origin killed mid-step", &origin).await;
+    assert_eq!(books.pictures, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_while_a_picture_is_encoded() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let fields = json!({ "steps": 1, "width": 2048, "height": 2048 });
+    let ids = world.submit(&origin, 1, fields).await;
+    world
+        .until(&origin, &ids[0], |job| job["progress"]["step"] == 1)
+        .await;
+    origin.kill();
+    let spool = std::fs::read_dir(world.data("a").join("spool")).expect("a spool");
+    let names = spool.map(|entry| entry.expect("a file").file_name());
+    let whole = names.filter(|name| !name.as_encoded_bytes().starts_with(b"."));
+    assert_eq!(whole.count(), 0, "it was encoded before it was killed");
+    let origin = world.start("a").await;
+    let books = world.check("origin killed mid-encode", &origin).await;
+    assert_eq!(books.pictures, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_in_the_middle_of_an_upload() {
+    let world = World::new().await;
+    world.bucket.set(Mood::HoldsUploads);
+    let mut origin = world.start("a").await;
+    world.submit(&origin, 3, json!({ "steps": 1 })).await;
+    world.bucket.uploads_after(2).await;
+    origin.kill();
+    world.bucket.set(Mood::Well);
+    let origin = world.start("a").await;
+    let books = world.check("origin killed mid-upload", &origin).await;
+    assert_eq!(books.pictures, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_between_upload_and_commit() {
+    let world = World::new().await;
+    world.bucket.set(Mood::HoldsAnswers);
+    let mut origin = world.start("a").await;
+    world.submit(&origin, 3, json!({ "steps": 1 })).await;
+    until(async || world.bucket.done() == 3).await;
+    origin.kill();
+    world.bucket.set(Mood::Well);
+    let origin = world.start("a").await;
+    let books = world.check("origin killed between upload and commit", &origin);
+    assert_eq!(books.await.pictures, 3);
+}
+
+/// The same job, handed in again and again: at once, after the origin was killed, and after it
+/// was made.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn a_job_is_handed_in_more_than_once() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let id = Uuid::new_v4();
+    let fields = json!({ "steps": 30 });
+    let both = tokio::join!(
+        world.submit_as(&origin, id, &fields),
+        world.submit_as(&origin, id, &fields)
+    );
+    assert_eq!(both.0, both.1);
+    origin.kill();
+    let origin = world.start("a").await;
+    assert!(world.submit_as(&origin, id, &fields).await.is_some());
+    world
+        .until(&origin, &id.to_string(), |job| job["status"] == "succeeded")
+        .await;
+    assert!(world.submit_as(&origin, id, &fields).await.is_some());
+    let books = world
+        .check("the same job handed in four times", &origin)
+        .await;
+    assert_eq!((books.accepted, books.pictures), (1, 1));
+}

@@ -1,0 +1,75 @@
+//! What goes wrong with a database server, and between those who share it: for
+//! `scripts/with-postgres` alone, since `SQLite` is in the process.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use url::Url;
+
+use super::proxy::{Behind, Proxy};
+use super::world::{Start, World};
+use crate::support::{databases, on_postgres};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn the_database_is_restarted() {
+    const FAULT: &str = "PostgreSQL restarted";
+    let restart = std::env::var("DARKROOM_TEST_POSTGRES_RESTART").expect("a server");
+    let world = World::new().await;
+    let origin = world.start("a").await;
+    let ids = world.submit(&origin, 4, json!({ "steps": 20 })).await;
+    for step in [2, 5] {
+        world
+            .until(&origin, &ids[0], |job| {
+                job["progress"]["step"].as_u64() > Some(step) || job["status"] == "succeeded"
+            })
+            .await;
+        let restarted = Command::new(&restart).status().expect("a script");
+        assert!(restarted.success());
+    }
+    let books = world.check(FAULT, &origin).await;
+    assert_eq!(books.pictures, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn connections_to_the_database_are_cut_and_slow() {
+    const FAULT: &str = "connections to PostgreSQL cut and slow";
+    let world = World::new().await;
+    let mut url: Url = databases::url(world.folder()).await.parse().expect("a URL");
+    let socket = url.query_pairs().find(|(name, _)| name == "host");
+    let socket = PathBuf::from(socket.expect("a socket").1.as_ref()).join(".s.PGSQL.5432");
+    let proxy = Proxy::start(Behind::Unix(socket)).await;
+    url.set_query(Some("sslmode=disable"));
+    url.set_host(Some("127.0.0.1")).expect("a host");
+    url.set_port(Some(proxy.address.port())).expect("a port");
+    let start = Start {
+        database: Some(url.into()),
+        ..Start::default()
+    };
+    let origin = world.start_with("a", start).await;
+    world.submit(&origin, 4, json!({ "steps": 20 })).await;
+    proxy.troubles.delays.store(40, Ordering::SeqCst);
+    proxy.troubles.cuts.store(4, Ordering::SeqCst);
+    let books = world.check(FAULT, &origin).await;
+    assert_eq!(books.pictures, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn of_two_origins_on_one_database_one_is_killed() {
+    const FAULT: &str = "two origins on one database, one killed";
+    assert!(on_postgres());
+    let world = World::new().await;
+    let mut first = world.start("a").await;
+    let second = world.start("b").await;
+    let ids = world.submit(&first, 6, json!({ "steps": 50 })).await;
+    world
+        .until(&second, &ids[1], |job| job["status"] == "running")
+        .await;
+    first.kill();
+    let books = world.check(FAULT, &second).await;
+    assert_eq!(books.pictures, 6);
+}
