@@ -8,6 +8,7 @@ mod database;
 mod drain;
 mod events;
 mod failures;
+mod fairness;
 mod generate;
 mod hang_up;
 mod health;
