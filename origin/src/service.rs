@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
-    JobQueueOptions, Pace, Phase, Progress, Running, Worker,
+    JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
 use crate::spool::{Spool, SpoolError};
@@ -39,6 +39,8 @@ pub struct ServiceOptions {
     pub addresses: Addresses,
     /// Jobs that may wait.
     pub queue_limit: u32,
+    /// Jobs that are made at one moment for one account; 0 is no limit.
+    pub account_concurrency: u32,
     /// Where jobs are recorded.
     pub database: Address,
     /// Where pictures are kept.
@@ -133,6 +135,7 @@ impl Service {
                 database: database.clone(),
                 addresses: options.addresses,
                 queue_limit: options.queue_limit,
+                places: Places::new(database.clone()),
                 changes,
                 running,
                 pace: Arc::clone(&pace),
@@ -142,6 +145,7 @@ impl Service {
         };
         let worker = Worker {
             machine: machine.clone(),
+            account_limit: options.account_concurrency,
             endings,
             delivery: Arc::clone(&delivery),
             pace,

@@ -125,6 +125,7 @@ fn options(config: Config) -> ServiceOptions {
         secrets: config.origin_secrets,
         addresses,
         queue_limit: config.queue_limit,
+        account_concurrency: config.account_concurrency,
         database: config.database,
         storage,
         data_dir: config.data_dir,

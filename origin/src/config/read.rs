@@ -30,6 +30,8 @@ pub struct Config {
     pub device: DeviceKind,
     /// [`settings::QUEUE_LIMIT`].
     pub queue_limit: u32,
+    /// [`settings::ACCOUNT_CONCURRENCY`].
+    pub account_concurrency: u32,
     /// [`settings::DATABASE_URL`].
     pub database: Address,
     /// [`settings::BUCKET`] and what belongs to it.
@@ -103,6 +105,10 @@ impl Config {
             let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
             limit.ok_or_else(|| "write a whole number above 0".to_owned())
         });
+        let account_concurrency = reader.parse(&settings::ACCOUNT_CONCURRENCY, |text| {
+            let limit = text.parse::<u32>();
+            limit.map_err(|_| "write a whole number; 0 is no limit".to_owned())
+        });
         let database = reader.optional_secret(&settings::DATABASE_URL, |text| {
             Address::parse(text).map_err(|error| error.to_string())
         });
@@ -117,6 +123,7 @@ impl Config {
             model: model?,
             device: device?,
             queue_limit: queue_limit?,
+            account_concurrency: account_concurrency?,
             database: database.unwrap_or_else(|| Address::file(data_dir.join("darkroom.db"))),
             bucket,
             cloudfront_domain,

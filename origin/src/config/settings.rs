@@ -50,6 +50,8 @@ settings! {
         "What computes: `auto`, `cpu` or `gpu`.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
+    ACCOUNT_CONCURRENCY = "DARKROOM_ACCOUNT_CONCURRENCY", "account_concurrency", Some("account-concurrency"), "0",
+        "Jobs that may be made for one account at the same time, over all origins of a database; 0 is no limit.";
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
         "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share; `?sslmode=verify-full` insists on a server that proves who it is.";
     BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",

@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, events, starts};
+use super::{Database, DatabaseError, Priority, events, starts, turns};
 use crate::engine::Start;
 
 /// A job to be accepted.
@@ -29,6 +29,8 @@ pub struct NewJob {
     pub start: Option<Start>,
     /// Previews of each image.
     pub previews: u32,
+    /// How it stands beside others.
+    pub priority: Priority,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -38,6 +40,12 @@ impl NewJob {
     #[must_use]
     pub fn steps(&self) -> u32 {
         self.recipe.steps_taken() * self.images.len() as u32
+    }
+
+    /// Pixels of each of them.
+    #[must_use]
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.recipe.width) * u64::from(self.recipe.height)
     }
 }
 
@@ -68,7 +76,8 @@ pub enum Acceptance {
 }
 
 impl Database {
-    /// Records a job and its images, unless it is on record or `queue_limit` jobs are waiting.
+    /// Records a job and its images, unless it is on record or `queue_limit` jobs are waiting;
+    /// [`u32::MAX`] is no limit.
     /// Origins that accept in the same moment may go beyond the limit, by one each.
     ///
     /// # Errors
@@ -84,25 +93,30 @@ impl Database {
         if let Some(known) = known(&mut transaction, &id, &job.account).await? {
             return Ok(known);
         }
-        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
-            .fetch_one(&mut *transaction)
-            .await?;
-        if waiting >= i64::from(queue_limit) {
+        if is_full(&mut transaction, queue_limit).await? {
             return Ok(Acceptance::QueueFull);
         }
+        let pixels = job.pixels() as i64;
+        // Calls of one moment, too, have their turns one after the other.
+        self.lock(&mut transaction, &job.account).await?;
+        let work = i64::from(job.steps()) * pixels;
+        let turn = turns::next(&mut transaction, &job.account, job.priority, work).await?;
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
-                               created_at)
-             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+                               created_at, priority, turn, turn_end)
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&id)
         .bind(&job.account)
         .bind(&job.task_id)
         .bind(recipe)
         .bind(i64::from(job.steps()))
-        .bind(i64::from(job.recipe.width) * i64::from(job.recipe.height))
+        .bind(pixels)
         .bind(i64::from(job.previews))
         .bind(job.now)
+        .bind(job.priority.as_str())
+        .bind(turn.start)
+        .bind(turn.end)
         .execute(&mut *transaction)
         .await?;
         if inserted.rows_affected() == 0 {
@@ -136,6 +150,20 @@ impl Database {
         transaction.commit().await?;
         Ok(Acceptance::Accepted)
     }
+}
+
+/// Whether as many jobs are waiting as may.
+async fn is_full(connection: &mut AnyConnection, limit: u32) -> Result<bool, DatabaseError> {
+    if limit == u32::MAX {
+        return Ok(false);
+    }
+    let waiting: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE status = 'queued' LIMIT $1) AS first_jobs",
+    )
+    .bind(i64::from(limit))
+    .fetch_one(connection)
+    .await?;
+    Ok(waiting >= i64::from(limit))
 }
 
 /// What an account is told of a job that is on record.

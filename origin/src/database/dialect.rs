@@ -12,6 +12,10 @@ pub(super) trait Dialect: Debug + Send + Sync {
     /// another transaction has locked.
     fn skip_locked(&self) -> &'static str;
 
+    /// Within a transaction, keeps others from going on that ask for the same name (`$1`), until it
+    /// is over; `None` where there is one writer at a time anyway.
+    fn lock(&self) -> Option<&'static str>;
+
     /// Asks for the moment it is, in Unix milliseconds.
     fn clock(&self) -> &'static str;
 }
@@ -32,6 +36,10 @@ impl Dialect for Sqlite {
         ""
     }
 
+    fn lock(&self) -> Option<&'static str> {
+        None
+    }
+
     fn clock(&self) -> &'static str {
         "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
     }
@@ -50,6 +58,11 @@ impl Dialect for Postgres {
 
     fn skip_locked(&self) -> &'static str {
         "FOR UPDATE SKIP LOCKED"
+    }
+
+    /// Names are hashed: two of one hash wait for each other, too.
+    fn lock(&self) -> Option<&'static str> {
+        Some("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)")
     }
 
     fn clock(&self) -> &'static str {

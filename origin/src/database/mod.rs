@@ -6,6 +6,8 @@
 //! status writes its event in the same transaction, so that who reads events never misses or
 //! invents one; `notices` tells of those that others write.
 //!
+//! `turns` says in which order jobs are taken up, and `waiting` how many come before one.
+//!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
 mod accept;
@@ -24,6 +26,8 @@ mod read;
 mod readers;
 mod rows;
 mod starts;
+mod turns;
+mod waiting;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError, SqliteFile};
@@ -35,5 +39,7 @@ pub use notices::{Notice, Notices};
 pub use open::Database;
 pub use outcome::{Ended, Stored};
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
-pub use read::{Ahead, StoredJob};
+pub use read::StoredJob;
 pub use readers::GivenUp;
+pub use turns::Priority;
+pub use waiting::{Ahead, AtWork, Line, Place, Waiting};

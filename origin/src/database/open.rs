@@ -137,6 +137,19 @@ impl Database {
         self.writer.close().await;
     }
 
+    /// Waits until no other transaction holds `name`, and holds it to this one's end.
+    pub(super) async fn lock(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        name: &str,
+    ) -> Result<(), DatabaseError> {
+        if let Some(statement) = self.dialect.lock() {
+            let lock = sqlx::query(statement).bind(name.to_owned());
+            lock.execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+
     /// A transaction that will write.
     pub(super) async fn write(&self) -> Result<Transaction<'static, Any>, DatabaseError> {
         Ok(self.writer.begin_with(self.dialect.begin()).await?)

@@ -102,7 +102,8 @@ impl Database {
     }
 }
 
-/// Brings a job that has not ended to its final status, with the event.
+/// Brings a job that has not ended to its final status, with the event. One that was never taken
+/// up has cost nothing: its account's next one need not wait behind it.
 pub(super) async fn end(
     connection: &mut AnyConnection,
     job: &str,
@@ -112,7 +113,8 @@ pub(super) async fn end(
 ) -> Result<Ended, DatabaseError> {
     let updated = sqlx::query(
         "UPDATE jobs SET status = $1, finished_at = $2, error_code = $3, error_message = $4,
-                         step = CASE $1 WHEN 'succeeded' THEN steps ELSE step END
+                         step = CASE $1 WHEN 'succeeded' THEN steps ELSE step END,
+                         turn_end = CASE WHEN attempts = 0 THEN 0 ELSE turn_end END
          WHERE id = $5 AND status IN ('queued', 'running')",
     )
     .bind(status.as_str())

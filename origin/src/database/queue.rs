@@ -7,8 +7,11 @@ use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AssertSqlSafe;
 
 use super::leases::LEASE;
-use super::{Database, DatabaseError, events, outcome, starts};
+use super::{Database, DatabaseError, events, outcome, starts, turns};
 use crate::engine::Start;
+
+/// What those hold who count jobs at work.
+const CLAIM: &str = "claim";
 
 /// What a claim took out of the queue.
 #[derive(Debug)]
@@ -75,33 +78,53 @@ pub struct ClaimedImage {
 }
 
 impl Database {
-    /// Claims the job that has waited longest for `holder`, who has it until [`LEASE`] from `now`
-    /// unless it renews the lease. Those whose next try is not due yet are passed over.
+    /// Claims the job whose turn it is for `holder`, who has it until [`LEASE`] from `now` unless
+    /// it renews the lease. Those whose next try is not due yet are passed over, and those of
+    /// accounts that have `account_limit` jobs at work; 0 is no limit.
     ///
     /// # Errors
     /// [`DatabaseError`]; the job is still in the queue then.
     pub async fn claim(
         &self,
         holder: &str,
+        account_limit: u32,
         now: UnixMillis,
     ) -> Result<Option<Claim>, DatabaseError> {
         let mut transaction = self.write().await?;
+        let account = match account_limit {
+            0 => None,
+            limit => {
+                // Two who count at one moment would both find room.
+                self.lock(&mut transaction, CLAIM).await?;
+                match turns::account(&mut transaction, limit, now).await? {
+                    Some(account) => Some(account),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let of_account = if account.is_some() {
+            "AND account = $4"
+        } else {
+            ""
+        };
         let statement = format!(
             "UPDATE jobs SET status = 'running', started_at = $1, attempts = attempts + 1,
                              token = token + 1, lease_holder = $2, lease_until = $3
              WHERE sequence = (SELECT sequence FROM jobs
-                               WHERE status = 'queued' AND run_after <= $1
-                               ORDER BY sequence LIMIT 1 {})
+                               WHERE status = 'queued' AND run_after <= $1 {of_account}
+                               ORDER BY turn, sequence LIMIT 1 {})
              RETURNING id, token, task_id, recipe, previews",
             self.dialect.skip_locked()
         );
+        let mut claim = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(now)
+            .bind(holder)
+            .bind(now + LEASE.as_millis() as i64);
+        if let Some(account) = account {
+            claim = claim.bind(account);
+        }
         let row: Option<(String, i64, Option<String>, String, i64)> =
-            sqlx::query_as(AssertSqlSafe(statement))
-                .bind(now)
-                .bind(holder)
-                .bind(now + LEASE.as_millis() as i64)
-                .fetch_optional(&mut *transaction)
-                .await?;
+            claim.fetch_optional(&mut *transaction).await?;
         let Some((id, token, task_id, recipe, previews)) = row else {
             return Ok(None);
         };

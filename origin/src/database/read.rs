@@ -5,7 +5,7 @@ use darkroom_shared::request::Visibility;
 use sqlx::AssertSqlSafe;
 
 use super::rows::{ImageRow, JobRow, unreadable};
-use super::{Database, DatabaseError};
+use super::{Database, DatabaseError, Place};
 use crate::addresses::Addresses;
 use crate::cause::chain;
 
@@ -14,19 +14,10 @@ use crate::cause::chain;
 pub struct StoredJob {
     /// The job with its stored images; place and estimate are not filled in.
     pub job: Job,
-    /// Its place in the order of all jobs.
-    pub sequence: i64,
+    /// Its place in the queue.
+    pub place: Place,
     /// Pixels of one step.
     pub pixels: u64,
-}
-
-/// What is to be done before a queued job's turn comes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ahead {
-    /// Unfinished jobs before it.
-    pub jobs: u32,
-    /// Their remaining steps, each times its pixels, that fall to each of the machines at work.
-    pub pixel_steps: u64,
 }
 
 impl Database {
@@ -151,41 +142,6 @@ impl Database {
                 .fetch_one(&self.readers)
                 .await?;
         Visibility::parse(&name).ok_or_else(|| unreadable("visibility"))
-    }
-
-    /// What the engine has to do before the job at `sequence`. A job whose steps are all done
-    /// only waits for the store, and keeps nobody waiting.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn ahead(&self, sequence: i64) -> Result<Ahead, DatabaseError> {
-        let (jobs, pixel_steps, machines): (i64, i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*), CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT),
-                    COUNT(DISTINCT lease_holder)
-             FROM jobs WHERE (status = 'queued' OR (status = 'running' AND step < steps)) AND sequence < $1",
-        )
-        .bind(sequence)
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(Ahead {
-            jobs: jobs as u32,
-            pixel_steps: (pixel_steps / machines.max(1)) as u64,
-        })
-    }
-
-    /// Steps, each times its pixels, after which an engine takes the next job from the queue.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn until_next_claim(&self) -> Result<u64, DatabaseError> {
-        let (pixel_steps, machines): (i64, i64) = sqlx::query_as(
-            "SELECT CAST(COALESCE(SUM((steps - step) * pixels), 0) AS BIGINT),
-                    COUNT(DISTINCT lease_holder)
-             FROM jobs WHERE status = 'running'",
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        Ok((pixel_steps / machines.max(1)) as u64)
     }
 
     async fn with_images(

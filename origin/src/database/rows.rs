@@ -5,12 +5,13 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 
-use super::{DatabaseError, StoredJob};
+use super::{DatabaseError, Place, StoredJob};
 use crate::addresses::Addresses;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct JobRow {
     sequence: i64,
+    turn: i64,
     pixels: i64,
     pub(super) id: String,
     task_id: Option<String>,
@@ -56,7 +57,10 @@ impl JobRow {
     /// The job without its images, place and estimate.
     pub(super) fn into_stored(self) -> Result<StoredJob, DatabaseError> {
         Ok(StoredJob {
-            sequence: self.sequence,
+            place: Place {
+                turn: self.turn,
+                sequence: self.sequence,
+            },
             pixels: self.pixels as u64,
             job: self.into_job()?,
         })

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::identity::Caller;
 use super::{ApiError, App, own_images};
 use crate::cause::chain;
+use crate::database::Priority;
 use crate::jobs::Order;
 use crate::{clock, inputs};
 
@@ -53,6 +54,7 @@ pub(super) async fn generate(
         recipe,
         start,
         deadline: deadline_of(&headers)?,
+        priority: priority(query.as_deref())?,
         now: clock::now(),
     };
     let accepted = app.queue.accept(order).await?;
@@ -84,15 +86,32 @@ fn patience(prefer: Prefer, estimate: Option<f64>) -> Duration {
 /// The id that the job shall have. The edge says it in the query, which its signature covers: a
 /// call that is sent twice is still one job.
 fn job_id(query: Option<&str>) -> Result<Uuid, ApiError> {
-    let query = query.unwrap_or_default().as_bytes();
-    let mut named = url::form_urlencoded::parse(query).filter(|(name, _)| name == "job");
-    let Some((_, id)) = named.next() else {
+    let Some(id) = parameter(query, "job") else {
         return Ok(Uuid::now_v7());
     };
     Uuid::try_parse(&id).map_err(|_| {
         let (field, message) = ("job".to_owned(), "must be a UUID".to_owned());
         vec![FieldError { field, message }].into()
     })
+}
+
+/// How the job stands beside others: said in the signed query, too, so that it is the edge that
+/// decides.
+fn priority(query: Option<&str>) -> Result<Priority, ApiError> {
+    let Some(name) = parameter(query, "priority") else {
+        return Ok(Priority::default());
+    };
+    Priority::parse(&name).ok_or_else(|| {
+        let names = Priority::ALL.map(Priority::as_str).join(", ");
+        let (field, message) = ("priority".to_owned(), format!("must be one of {names}"));
+        vec![FieldError { field, message }].into()
+    })
+}
+
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let query = query.unwrap_or_default().as_bytes();
+    let mut named = url::form_urlencoded::parse(query).filter(|(found, _)| found == name);
+    named.next().map(|(_, value)| value.into_owned())
 }
 
 fn deadline_of(headers: &HeaderMap) -> Result<Option<u32>, Problem> {

@@ -11,10 +11,13 @@ use darkroom_shared::timestamp::UnixMillis;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use super::{Changes, Pace, Phase, Running, Watch};
+use super::{Changes, Pace, Phase, Places, Running, Watch};
 use crate::addresses::Addresses;
 use crate::cause::chain;
-use crate::database::{Acceptance, Database, DatabaseError, GivenUp, NewImage, NewJob, StoredJob};
+use crate::database::{
+    Acceptance, Database, DatabaseError, GivenUp, NewImage, NewJob, Place, Priority, StoredJob,
+    Waiting,
+};
 use crate::engine::Start;
 
 /// What a [`JobQueue`] works with.
@@ -26,6 +29,8 @@ pub struct JobQueueOptions {
     pub addresses: Addresses,
     /// Jobs that may wait.
     pub queue_limit: u32,
+    /// Where they wait.
+    pub places: Places,
     /// Who watches.
     pub changes: Changes,
     /// Who works.
@@ -53,9 +58,14 @@ pub struct Order<'a> {
     pub start: Option<Start>,
     /// Seconds within which it must be done.
     pub deadline: Option<u32>,
+    /// How it stands beside others.
+    pub priority: Priority,
     /// When it is handed in.
     pub now: UnixMillis,
 }
+
+/// Up to here a queue's limit is kept to the job; a longer queue is only counted now and then.
+const EXACT_LIMIT: u32 = 1000;
 
 /// Where callers hand jobs in.
 #[derive(Clone, Debug)]
@@ -121,6 +131,7 @@ impl JobQueue {
             recipe: order.recipe,
             start: order.start,
             previews: order.request.previews,
+            priority: order.priority,
             now,
         };
         if let Some(deadline) = deadline {
@@ -128,9 +139,13 @@ impl JobQueue {
         }
         let job = queued(&new);
         let (database, wake) = (self.0.database.clone(), Arc::clone(&self.0.wake));
-        let queue_limit = self.0.queue_limit;
+        let queue_limit = self.queue_limit().await?;
+        let places = self.0.places.clone();
         let acceptance = to_the_end(async move {
             let acceptance = database.accept(&new, queue_limit).await?;
+            if acceptance == Acceptance::Accepted {
+                places.accepted();
+            }
             // One ring too many does no harm.
             wake.notify_one();
             Ok(acceptance)
@@ -146,7 +161,9 @@ impl JobQueue {
             }
             Acceptance::Anothers => Err(AcceptError::Anothers),
             Acceptance::QueueFull => {
-                let pixel_steps = self.0.database.until_next_claim().await?;
+                // There is room when a machine takes the next job.
+                let at_work = self.0.database.at_work().await?;
+                let pixel_steps = at_work.and(Waiting::default()).pixel_steps;
                 Err(AcceptError::QueueFull {
                     seconds: self.0.pace.estimate(pixel_steps),
                 })
@@ -154,11 +171,23 @@ impl JobQueue {
         }
     }
 
+    /// The limit that is left to be checked when a job is recorded: none beyond what is worth
+    /// counting each time.
+    async fn queue_limit(&self) -> Result<u32, DatabaseError> {
+        let limit = self.0.queue_limit;
+        if limit <= EXACT_LIMIT {
+            return Ok(limit);
+        }
+        let is_full = self.0.places.waiting().await? >= u64::from(limit);
+        // A job that is on record already is answered all the same.
+        Ok(if is_full { 0 } else { u32::MAX })
+    }
+
     /// Refuses a job that would not be done in time, as far as anybody can tell.
     async fn check_deadline(&self, new: &NewJob, deadline: u32) -> Result<(), AcceptError> {
-        let ahead = self.0.database.ahead(i64::MAX).await?;
-        let pixels = u64::from(new.recipe.width) * u64::from(new.recipe.height);
-        let own = u64::from(new.steps()) * pixels;
+        let turn = self.0.database.next_turn(&new.account, new.priority);
+        let ahead = self.0.places.ahead(Place::behind(turn.await?)).await?;
+        let own = u64::from(new.steps()) * new.pixels();
         match self.0.pace.estimate(ahead.pixel_steps + own) {
             Some(estimate) if estimate > f64::from(deadline) => {
                 Err(AcceptError::DeadlineMissed { deadline, estimate })
@@ -306,7 +335,7 @@ impl JobQueue {
         let own = u64::from(steps_left) * stored.pixels;
         match job.status {
             Status::Queued => {
-                let ahead = self.0.database.ahead(stored.sequence).await?;
+                let ahead = self.0.places.ahead(stored.place).await?;
                 job.queue_position = Some(ahead.jobs);
                 job.eta_seconds = self.0.pace.estimate(own + ahead.pixel_steps);
             }

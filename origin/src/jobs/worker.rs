@@ -45,6 +45,8 @@ pub enum EngineState {
 pub struct Worker {
     /// In whose name jobs are claimed.
     pub machine: String,
+    /// Jobs that are made at one moment for one account, over all machines; 0 is no limit.
+    pub account_limit: u32,
     /// Ends jobs that fail.
     pub endings: Endings,
     /// Takes the pictures over.
@@ -153,7 +155,9 @@ impl Worker {
 
     async fn claim(&self) -> Result<Option<Claim>, DatabaseError> {
         let database = &self.endings.database;
-        database.claim(&self.machine, database.now().await?).await
+        let now = database.now().await?;
+        let limit = self.account_limit;
+        database.claim(&self.machine, limit, now).await
     }
 
     /// Makes the pictures of a job that are not stored yet.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use darkroom_origin::database::{
     Acceptance, Ahead, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage,
-    NewJob, Stored, Tried,
+    NewJob, Place, Priority, Stored, Tried, Waiting,
 };
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
@@ -20,14 +20,14 @@ use crate::support::databases::address;
 const LEASE_MS: i64 = LEASE.as_millis() as i64;
 
 /// A database of its own, opened twice, as by two processes.
-struct Shared {
-    a: Database,
-    b: Database,
+pub struct Shared {
+    pub a: Database,
+    pub b: Database,
     _folder: TempDir,
 }
 
 impl Shared {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let address = address(folder.path()).await;
         Self {
@@ -48,13 +48,13 @@ impl Shared {
         self.a.status("alice", &job.job).await.expect("read")
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.a.close().await;
         self.b.close().await;
     }
 }
 
-fn job(images: usize) -> NewJob {
+pub fn job(images: usize) -> NewJob {
     NewJob {
         id: Uuid::new_v4(),
         account: "alice".into(),
@@ -89,12 +89,13 @@ fn job(images: usize) -> NewJob {
             .collect(),
         start: None,
         previews: 0,
+        priority: Priority::Normal,
         now: 0,
     }
 }
 
-async fn claim(database: &Database, holder: &str, now: i64) -> Option<ClaimedJob> {
-    match database.claim(holder, now).await.expect("asked")? {
+pub async fn claim(database: &Database, holder: &str, now: i64) -> Option<ClaimedJob> {
+    match database.claim(holder, 0, now).await.expect("asked")? {
         Claim::Job(job) => Some(*job),
         other => panic!("{other:?}"),
     }
@@ -206,14 +207,19 @@ async fn machines_share_what_is_to_be_done() {
         shared.accept(1).await;
     }
     let one = 4 * 64 * 64;
-    let ahead = async || shared.a.ahead(i64::MAX).await.expect("read");
+    let ahead = async || {
+        let waiting = shared.a.waiting_before(Place::LAST).await.expect("read");
+        let at_work = shared.a.at_work().await.expect("read");
+        at_work.and(waiting.expect("few"))
+    };
     let all = |jobs, pixel_steps| Ahead { jobs, pixel_steps };
     assert_eq!(ahead().await, all(3, 3 * one));
     for holder in ["a", "b"] {
         claim(&shared.a, holder, 1).await.expect("a job");
     }
     assert_eq!(ahead().await, all(3, 3 * one / 2));
-    assert_eq!(shared.a.until_next_claim().await.expect("read"), one);
+    let at_work = shared.a.at_work().await.expect("read");
+    assert_eq!(at_work.and(Waiting::default()).pixel_steps, one);
     shared.close().await;
 }
 

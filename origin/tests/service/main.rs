@@ -8,6 +8,7 @@ mod database;
 mod drain;
 mod events;
 mod failures;
+mod fairness;
 mod faults;
 mod generate;
 mod hang_up;

@@ -40,6 +40,7 @@ pub struct Origin {
 pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
+    pub account_concurrency: u32,
     pub storage: Option<Storage>,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
@@ -50,6 +51,7 @@ impl Default for Setup {
         Self {
             engine: StubEngine::default(),
             queue_limit: 100,
+            account_concurrency: 0,
             storage: None,
             shares: None,
         }
@@ -99,6 +101,7 @@ impl Origin {
             secrets: secrets(),
             addresses: Addresses::edge("http://edge.test"),
             queue_limit: setup.queue_limit,
+            account_concurrency: setup.account_concurrency,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
             data_dir: folder.to_owned(),
