@@ -1,16 +1,16 @@
 //! An S3 server in this process, with a switch that takes it away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::error_handling::HandleError;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use darkroom_origin::config::Bucket;
+use darkroom_origin::config::{Bucket, Encryption};
 use darkroom_origin::storage::{S3, Storage};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -40,11 +40,37 @@ pub enum Mood {
     Terse = 4,
     /// The bucket itself is not there; S3's own answer, which the server in this process lacks.
     NoBucket = 5,
+    /// It refuses every second part of an upload.
+    LosesParts = 6,
+    /// An upload in parts is completed, but nobody hears of it.
+    LosesACompletion = 7,
+}
+
+/// A request that the server was sent.
+#[derive(Clone)]
+pub struct Seen {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+}
+
+impl Seen {
+    /// A header as text, empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.unwrap_or(Ok("")).expect("text")
+    }
+
+    /// Whether it has such a parameter in its query.
+    pub fn asks(&self, name: &str) -> bool {
+        let mut parameters = self.uri.query().unwrap_or_default().split('&');
+        parameters.any(|parameter| parameter.split('=').next() == Some(name))
+    }
 }
 
 /// A bucket on 127.0.0.1.
 pub struct TestBucket {
-    _folder: TempDir,
+    folder: TempDir,
     endpoint: String,
     switch: Switch,
     server: JoinHandle<()>,
@@ -54,6 +80,7 @@ pub struct TestBucket {
 struct Switch {
     mood: Arc<AtomicU8>,
     uploads: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl TestBucket {
@@ -76,7 +103,7 @@ impl TestBucket {
             axum::serve(listener, router).await.expect("served");
         });
         Self {
-            _folder: folder,
+            folder,
             endpoint,
             switch,
             server,
@@ -97,13 +124,34 @@ impl TestBucket {
         until(async || self.uploads() > before).await;
     }
 
+    /// Every request that it was sent.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.switch.seen.lock().expect("list").clone()
+    }
+
+    /// Names of the files that uploads which are not complete have left.
+    pub fn fragments(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).expect("folder");
+        let names = files.map(|file| file.expect("file").file_name());
+        let names = names.map(|name| name.into_string().expect("text"));
+        names.filter(|name| name.contains("upload")).collect()
+    }
+
     /// A client of the bucket as the service makes it.
     pub fn storage(&self) -> Storage {
-        let bucket = Bucket {
+        self.storage_with(|_| {})
+    }
+
+    /// The same by other settings.
+    pub fn storage_with(&self, change: impl FnOnce(&mut Bucket)) -> Storage {
+        let mut bucket = Bucket {
             name: BUCKET.into(),
             region: "us-east-1".into(),
             endpoint: Some(self.endpoint.parse().expect("address")),
+            encryption: Encryption::default(),
+            retention_days: None,
         };
+        change(&mut bucket);
         Storage::S3(S3::with_credentials(bucket, credentials()))
     }
 
@@ -138,13 +186,24 @@ fn credentials() -> SharedCredentialsProvider {
 }
 
 async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Response {
-    let is_upload = request.method() == Method::PUT;
+    let seen = Seen {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        headers: request.headers().clone(),
+    };
+    let is_upload = seen.method == Method::PUT;
     if is_upload {
         switch.uploads.fetch_add(1, Ordering::SeqCst);
     }
+    let is_completion = seen.method == Method::POST && seen.asks("uploadId");
+    let is_second_part = is_upload && seen.uri.query().unwrap_or_default().contains("Number=2");
+    switch.seen.lock().expect("list").push(seen);
     let mood = switch.mood.load(Ordering::SeqCst);
     if mood == Mood::Away as u8 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if is_second_part && mood == Mood::LosesParts as u8 {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if is_upload && mood == Mood::Swallows as u8 {
         switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
@@ -164,6 +223,9 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
         if is_download {
             response.headers_mut().remove("content-length");
         }
+    }
+    if is_completion && mood == Mood::LosesACompletion as u8 {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if is_upload && mood == Mood::LosesAnAnswer as u8 {
         switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
