@@ -6,6 +6,7 @@
 //! `s3:ListBucket`, S3 answers 403 instead of 404 for what is not there, which cannot be told from
 //! credentials that are wrong.
 
+mod listing;
 mod multipart;
 
 use std::error::Error;
@@ -151,6 +152,20 @@ impl S3 {
             sha256,
             body: pieces(object.body).boxed(),
         }))
+    }
+
+    /// Whether a picture is stored.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn holds(&self, key: &str) -> Result<bool, StorageError> {
+        let request = self.client().await.head_object();
+        match request.bucket(&self.bucket.name).key(key).send().await {
+            Ok(_) => Ok(true),
+            // Without a body nothing says what is missing; a bucket that is was noticed before.
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(unavailable("look at", key, error)),
+        }
     }
 
     /// Deletes a picture.

@@ -81,6 +81,7 @@ struct Switch {
     mood: Arc<AtomicU8>,
     uploads: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    unfinished: Arc<Mutex<String>>,
 }
 
 impl TestBucket {
@@ -135,6 +136,25 @@ impl TestBucket {
         let names = files.map(|file| file.expect("file").file_name());
         let names = names.map(|name| name.into_string().expect("text"));
         names.filter(|name| name.contains("upload")).collect()
+    }
+
+    /// Puts as many objects in as are asked for, past the door.
+    pub fn fill(&self, objects: usize) {
+        let folder = self.folder.path().join(BUCKET).join("generated");
+        std::fs::create_dir(&folder).expect("folder");
+        for number in 0..objects {
+            let name = format!("{number}-01234567-89ab-cdef-0123-456789abcdef.png");
+            std::fs::write(folder.join(name), b"x").expect("written");
+        }
+    }
+
+    /// Lists these uploads as unfinished (key, id, when it was begun): the server in this process
+    /// has no such list.
+    pub fn lists(&self, uploads: &[(&str, &str, &str)]) {
+        let uploads = uploads.iter().map(|(key, id, begun)| {
+            format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>")
+        });
+        *self.switch.unfinished.lock().expect("list") = uploads.collect();
     }
 
     /// A client of the bucket as the service makes it.
@@ -196,11 +216,22 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
         switch.uploads.fetch_add(1, Ordering::SeqCst);
     }
     let is_completion = seen.method == Method::POST && seen.asks("uploadId");
+    let is_list = seen.method == Method::GET && seen.asks("uploads");
+    let is_of_public = seen
+        .uri
+        .query()
+        .unwrap_or_default()
+        .contains("prefix=generated");
     let is_second_part = is_upload && seen.uri.query().unwrap_or_default().contains("Number=2");
     switch.seen.lock().expect("list").push(seen);
     let mood = switch.mood.load(Ordering::SeqCst);
     if mood == Mood::Away as u8 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let unfinished = switch.unfinished.lock().expect("list").clone();
+    if is_list && is_of_public && !unfinished.is_empty() {
+        let list = format!("<ListMultipartUploadsResult>{unfinished}</ListMultipartUploadsResult>");
+        return list.into_response();
     }
     if is_second_part && mood == Mood::LosesParts as u8 {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
+use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_shared::signature::Secret;
@@ -41,6 +42,7 @@ pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
     pub storage: Option<Storage>,
+    pub keeping: KeeperOptions,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -51,6 +53,9 @@ impl Default for Setup {
             engine: StubEngine::default(),
             queue_limit: 100,
             storage: None,
+            keeping: KeeperOptions {
+                retention_days: None,
+            },
             shares: None,
         }
     }
@@ -101,6 +106,7 @@ impl Origin {
             queue_limit: setup.queue_limit,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
+            keeping: setup.keeping,
             data_dir: folder.to_owned(),
         };
         let engine = setup.engine;
