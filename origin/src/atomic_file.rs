@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+/// How the temporary names end.
+pub const PART_EXTENSION: &str = "part";
+
 /// Writes a file under a temporary name beside `path`, flushes it to the disk, and renames it.
 ///
 /// The temporary name follows from the final one, so that what a crash leaves behind is
@@ -54,7 +57,7 @@ fn part_of(path: &Path) -> io::Result<(&Path, PathBuf)> {
     } else {
         folder
     };
-    let part = folder.join(format!(".{}.part", name.to_string_lossy()));
+    let part = folder.join(format!(".{}.{PART_EXTENSION}", name.to_string_lossy()));
     Ok((folder, part))
 }
 

@@ -3,7 +3,7 @@
 //! A signed request comes in through [`http`], with its [`inputs`] decoded, and becomes a job in
 //! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
 //! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
-//! the engine goes on. [`service`] puts these together, from what [`config`] says.
+//! the engine goes on. [`housekeeping`] looks after what is stored. [`service`] puts these together, from what [`config`] says.
 
 pub mod addresses;
 mod atomic_file;
@@ -13,6 +13,7 @@ pub mod config;
 pub mod database;
 pub mod encode;
 pub mod engine;
+pub mod housekeeping;
 pub mod http;
 pub mod inputs;
 pub mod jobs;

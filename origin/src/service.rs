@@ -15,6 +15,7 @@ use crate::cause::chain;
 use crate::clock;
 use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
+use crate::housekeeping::{Keeper, KeeperOptions, Purge};
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
@@ -45,6 +46,8 @@ pub struct ServiceOptions {
     pub database: Address,
     /// Where pictures are kept.
     pub storage: Storage,
+    /// How long, and what is made of them.
+    pub keeping: KeeperOptions,
     /// The folder of this service alone, where pictures wait for the store.
     pub data_dir: PathBuf,
 }
@@ -125,10 +128,17 @@ impl Service {
         };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
         let delivery = Arc::new(delivery);
+        let purge = Purge {
+            database: database.clone(),
+            storage: Arc::clone(&storage),
+            invalidates: false,
+        };
+        let keeper = Keeper::new(purge.clone(), options.keeping);
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
             storage,
+            purge,
             engine: engine.subscribe(),
             phases: phases.subscribe(),
             queue: JobQueue::new(JobQueueOptions {
@@ -157,6 +167,7 @@ impl Service {
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
+        tokio::spawn(keeper.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,

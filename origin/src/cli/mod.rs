@@ -5,6 +5,7 @@ mod generate;
 mod keys;
 mod lock;
 mod parity;
+mod reconcile;
 mod serve;
 mod settings;
 
@@ -38,6 +39,16 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Create, list, rotate and revoke the edge's keys
     Keys(keys::KeysArgs),
+    /// Compare the store with the database: pictures that no image has, images without a picture
+    Reconcile {
+        /// Configuration file (TOML)
+        #[arg(long, value_name = "FILE", env = CONFIG.name)]
+        config: Option<OsString>,
+        #[command(flatten)]
+        what: reconcile::ReconcileArgs,
+        #[command(flatten)]
+        settings: flags::SettingFlags,
+    },
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
     /// Print every setting as a Markdown table
@@ -75,6 +86,14 @@ pub fn run() -> ExitCode {
             serve::run(config.as_deref().map(Path::new), settings)
         }
         Command::Generate(args) => generate::run(&args),
+        Command::Reconcile {
+            config,
+            what,
+            settings,
+        } => {
+            let config = config.filter(|path| !path.is_empty());
+            reconcile::run(config.as_deref().map(Path::new), &what, settings)
+        }
         Command::Keys(args) => keys::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),

@@ -9,6 +9,7 @@ use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::engine::{Engine, SdxlEngine};
+use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, S3, Storage};
 use tokio::net::TcpListener;
@@ -117,10 +118,7 @@ fn options(config: Config) -> ServiceOptions {
         Some(domain) => Addresses::cloudfront(domain),
         None => Addresses::edge(config.public_url.as_str()),
     };
-    let storage = match config.bucket {
-        Some(bucket) => Storage::S3(S3::new(bucket)),
-        None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
-    };
+    let storage = storage(&config);
     ServiceOptions {
         secrets: config.origin_secrets,
         addresses,
@@ -128,7 +126,18 @@ fn options(config: Config) -> ServiceOptions {
         account_concurrency: config.account_concurrency,
         database: config.database,
         storage,
+        keeping: KeeperOptions {
+            retention_days: config.retention_days,
+        },
         data_dir: config.data_dir,
+    }
+}
+
+/// The store that the configuration names.
+pub(super) fn storage(config: &Config) -> Storage {
+    match &config.bucket {
+        Some(bucket) => Storage::S3(S3::new(bucket.clone())),
+        None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub database: Address,
     /// [`settings::BUCKET`] and what belongs to it.
     pub bucket: Option<Bucket>,
+    /// [`settings::RETENTION_DAYS`]; `None` keeps pictures for good.
+    pub retention_days: Option<u32>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
     /// [`settings::LOG`].
@@ -51,6 +53,22 @@ pub struct Bucket {
     pub region: String,
     /// Another server than AWS's.
     pub endpoint: Option<Url>,
+    /// How it encrypts what is stored.
+    pub encryption: Encryption,
+    /// How many days pictures are kept, where not for good: what their tags say.
+    pub retention_days: Option<u32>,
+}
+
+/// How a bucket encrypts what is stored in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the bucket's own default says.
+    #[default]
+    BucketDefault,
+    /// With S3's keys (SSE-S3).
+    S3,
+    /// With a key of KMS (SSE-KMS): this one, or AWS's own for S3.
+    Kms(Option<String>),
 }
 
 /// Settings that are wrong, each with its remedy.
@@ -112,7 +130,8 @@ impl Config {
         let database = reader.optional_secret(&settings::DATABASE_URL, |text| {
             Address::parse(text).map_err(|error| error.to_string())
         });
-        let bucket = reader.bucket();
+        let retention_days = reader.retention_days();
+        let bucket = reader.bucket(retention_days.flatten());
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let log = reader.log();
         let data_dir = data_dir?;
@@ -126,6 +145,7 @@ impl Config {
             account_concurrency: account_concurrency?,
             database: database.unwrap_or_else(|| Address::file(data_dir.join("darkroom.db"))),
             bucket,
+            retention_days: retention_days?,
             cloudfront_domain,
             log: log?,
             data_dir,
@@ -195,10 +215,11 @@ impl Reader<'_> {
         })
     }
 
-    fn bucket(&mut self) -> Option<Bucket> {
+    fn bucket(&mut self, retention_days: Option<u32>) -> Option<Bucket> {
         let name = self.optional(&settings::BUCKET, |text| Ok(text.to_owned()));
         let region = self.optional(&settings::REGION, |text| Ok(text.to_owned()));
         let endpoint = self.optional(&settings::ENDPOINT, web_address);
+        let encryption = self.encryption();
         let name = name?;
         if region.is_none() && endpoint.is_none() {
             self.wrong.push(format!(
@@ -211,6 +232,36 @@ impl Reader<'_> {
             // Other servers mostly ignore it, but a signature must name one.
             region: region.unwrap_or_else(|| "us-east-1".to_owned()),
             endpoint,
+            encryption: encryption?,
+            retention_days,
+        })
+    }
+
+    fn encryption(&mut self) -> Option<Encryption> {
+        let key = self.optional(&settings::S3_SSE_KMS_KEY, |text| Ok(text.to_owned()));
+        let encryption = self.parse(&settings::S3_SSE, |text| match text {
+            "none" => Ok(Encryption::BucketDefault),
+            "AES256" => Ok(Encryption::S3),
+            "aws:kms" => Ok(Encryption::Kms(key.clone())),
+            _ => Err("write `none`, `AES256` or `aws:kms`".to_owned()),
+        })?;
+        if key.is_some() && !matches!(encryption, Encryption::Kms(_)) {
+            self.wrong.push(format!(
+                "{} is set, but {} is not `aws:kms`: set that too, or neither",
+                settings::S3_SSE_KMS_KEY.name,
+                settings::S3_SSE.name
+            ));
+        }
+        Some(encryption)
+    }
+
+    /// `None` inside where pictures are kept for good.
+    fn retention_days(&mut self) -> Option<Option<u32>> {
+        self.parse(&settings::RETENTION_DAYS, |text| {
+            let days = text.parse().ok().filter(|days| *days <= 36_500);
+            let days =
+                days.ok_or("write a whole number of days up to 36500, 0 to keep for good")?;
+            Ok(Some(days).filter(|days| *days > 0))
         })
     }
 
@@ -290,6 +341,8 @@ mod tests {
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
             ("DARKROOM_LOG", "=,="),
+            ("DARKROOM_S3_SSE", "rot13"),
+            ("DARKROOM_RETENTION_DAYS", "-1"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();
         for name in layers.environment.keys() {
@@ -310,6 +363,27 @@ mod tests {
         assert_eq!(Config::read(&both).expect("valid").log, "debug");
         let one = environment(&[SECRET, ("RUST_LOG", "warn")]);
         assert_eq!(Config::read(&one).expect("valid").log, "warn");
+    }
+
+    #[test]
+    fn a_bucket_encrypts_as_it_is_told() {
+        let bucket = |values: &[(&str, &str)]| {
+            let mut all = vec![SECRET, ("AWS_S3_BUCKET", "b"), ("AWS_S3_REGION", "r")];
+            all.extend(values);
+            Config::read(&environment(&all)).map(|config| config.bucket.expect("bucket"))
+        };
+        let encryption = |values: &[_]| bucket(values).expect("valid").encryption;
+        assert_eq!(encryption(&[]), Encryption::BucketDefault);
+        assert_eq!(encryption(&[("DARKROOM_S3_SSE", "AES256")]), Encryption::S3);
+        let kms = ("DARKROOM_S3_SSE", "aws:kms");
+        let key = ("DARKROOM_S3_SSE_KMS_KEY", "alias/pictures");
+        assert_eq!(encryption(&[kms]), Encryption::Kms(None));
+        assert_eq!(
+            encryption(&[kms, key]),
+            Encryption::Kms(Some("alias/pictures".into()))
+        );
+        let message = bucket(&[key]).expect_err("refused").to_string();
+        assert!(message.contains("DARKROOM_S3_SSE_KMS_KEY"), "{message}");
     }
 
     #[test]

@@ -55,11 +55,17 @@ settings! {
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
         "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share; `?sslmode=verify-full` insists on a server that proves who it is.";
     BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",
-        "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use; they need `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject` and `s3:ListBucket` (without it S3 answers 403, not 404, for what is not there).";
+        "Bucket to store pictures in; without one they stay in the data folder. Credentials come from AWS's default chain, at first use; they need `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject`, `s3:AbortMultipartUpload`, `s3:ListBucketMultipartUploads` and `s3:ListBucket` (without it S3 answers 403, not 404, for what is not there).";
     REGION = "AWS_S3_REGION", "aws_s3_region", Some("aws-s3-region"), "",
         "The bucket's region; required with a bucket of AWS, `us-east-1` unless told with an endpoint.";
     ENDPOINT = "AWS_S3_ENDPOINT", "aws_s3_endpoint", Some("aws-s3-endpoint"), "",
         "Address of another S3-compatible server; buckets are then named in the path.";
+    S3_SSE = "DARKROOM_S3_SSE", "s3_sse", Some("s3-sse"), "none",
+        "How the bucket is told to encrypt pictures: `AES256` (S3's keys), `aws:kms`, or `none`, which leaves it to the bucket's default.";
+    S3_SSE_KMS_KEY = "DARKROOM_S3_SSE_KMS_KEY", "s3_sse_kms_key", Some("s3-sse-kms-key"), "",
+        "Id or ARN of the KMS key for `aws:kms`; AWS's own key for S3 unless told. The credentials then need `kms:GenerateDataKey` and `kms:Decrypt`.";
+    RETENTION_DAYS = "DARKROOM_RETENTION_DAYS", "retention_days", Some("retention-days"), "0",
+        "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",

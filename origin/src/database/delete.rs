@@ -3,6 +3,7 @@
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
 
+use super::variants::keys_of;
 use super::{Database, DatabaseError};
 
 /// A deleted image, and what it was made by.
@@ -10,6 +11,8 @@ use super::{Database, DatabaseError};
 pub struct Deleted {
     /// Its object in the store.
     pub key: String,
+    /// Its smaller copies' objects.
+    pub variants: Vec<String>,
     /// The recipe of its job's first image.
     pub recipe: Recipe,
     /// How many images its job makes.
@@ -30,18 +33,19 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Option<Deleted>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let found: Option<(String, String, i64, Option<UnixMillis>)> = sqlx::query_as(
-            "SELECT object_key, jobs.recipe,
+        let found: Option<(String, Option<String>, String, i64, Option<UnixMillis>)> =
+            sqlx::query_as(
+                "SELECT object_key, variants, jobs.recipe,
                 (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id),
                 purged_at
              FROM images JOIN jobs ON jobs.id = images.job_id
              WHERE images.id = $1 AND jobs.account = $2 AND stored_at IS NOT NULL",
-        )
-        .bind(id)
-        .bind(account)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some((key, recipe, images, purged_at)) = found else {
+            )
+            .bind(id)
+            .bind(account)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some((key, variants, recipe, images, purged_at)) = found else {
             return Ok(None);
         };
         sqlx::query("UPDATE images SET deleted_at = COALESCE(deleted_at, $1) WHERE id = $2")
@@ -56,24 +60,10 @@ impl Database {
         })?;
         Ok(Some(Deleted {
             key,
+            variants: keys_of(variants.as_deref())?,
             recipe,
             images: images as u32,
             is_purged: purged_at.is_some(),
         }))
-    }
-
-    /// Records that the store has forgotten an image.
-    ///
-    /// # Errors
-    /// [`DatabaseError`].
-    pub async fn image_purged(&self, id: &str, now: UnixMillis) -> Result<(), DatabaseError> {
-        let mut transaction = self.write().await?;
-        sqlx::query("UPDATE images SET purged_at = $1 WHERE id = $2")
-            .bind(now)
-            .bind(id)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
 //! `leases` takes back what nobody holds on to. `read` finds jobs, images and events again,
-//! `readers` says who else may, and `delete` takes images away. Every step that changes a job's
+//! `readers` says who else may, and `delete` takes images away; `purge`, `upkeep` and `variants` are
+//! what the store's housekeeping goes by. Every step that changes a job's
 //! status writes its event in the same transaction, so that who reads events never misses or
 //! invents one; `notices` tells of those that others write.
 //!
@@ -21,6 +22,7 @@ mod nonces;
 mod notices;
 mod open;
 mod outcome;
+mod purge;
 mod queue;
 mod read;
 mod readers;
@@ -28,6 +30,8 @@ mod rows;
 mod starts;
 mod turns;
 mod waiting;
+mod upkeep;
+mod variants;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError, SqliteFile};
@@ -38,8 +42,11 @@ pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;
 pub use outcome::{Ended, Stored};
+pub use purge::Doomed;
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::StoredJob;
 pub use readers::GivenUp;
 pub use turns::Priority;
 pub use waiting::{Ahead, AtWork, Line, Place, Waiting};
+pub use upkeep::Standing;
+pub use variants::{StoredVariant, WithoutVariants};

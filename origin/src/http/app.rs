@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::ApiError;
 use crate::database::Database;
+use crate::housekeeping::Purge;
 use crate::jobs::{EngineState, JobQueue, Phase};
 use crate::storage::Storage;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub database: Database,
     /// Where pictures are kept.
     pub storage: Arc<Storage>,
+    /// What takes deleted pictures out of it.
+    pub purge: Purge,
     /// How the engine is.
     pub engine: watch::Receiver<EngineState>,
     /// Whether the service is about to end.

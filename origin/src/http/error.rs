@@ -11,6 +11,7 @@ use darkroom_shared::problem::{CONTENT_TYPE, Code, FieldError, Problem};
 
 use crate::cause::chain;
 use crate::database::DatabaseError;
+use crate::housekeeping::HousekeepingError;
 use crate::jobs::AcceptError;
 use crate::storage::StorageError;
 
@@ -76,6 +77,15 @@ impl From<StorageError> for ApiError {
             "the picture cannot be fetched now",
             error,
         )
+    }
+}
+
+impl From<HousekeepingError> for ApiError {
+    fn from(error: HousekeepingError) -> Self {
+        match error {
+            HousekeepingError::Storage(error) => error.into(),
+            HousekeepingError::Database(error) => error.into(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App};
 use crate::clock;
+use crate::database::Doomed;
 
 /// What is known of one of the caller's images.
 pub(super) async fn show(
@@ -30,9 +31,10 @@ pub(super) async fn delete(
     let hidden = app.database.hide_image(&account, &id, clock::now()).await?;
     let deleted = hidden.ok_or_else(|| ApiError::not_found("image"))?;
     if !deleted.is_purged {
-        // Where this fails the image stays hidden, and a second call tries again.
-        app.storage.delete(&deleted.key).await?;
-        app.database.image_purged(&id, clock::now()).await?;
+        // Where this fails the image stays hidden, and a second call or the housekeeping tries again.
+        let mut keys = deleted.variants.clone();
+        keys.push(deleted.key.clone());
+        app.purge.image(&Doomed { id, keys }).await?;
     }
     Ok(Json(DeletedImage {
         recipe_sha256: deleted.recipe.hash().map_err(ApiError::internal)?,

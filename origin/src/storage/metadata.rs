@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
+use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::timestamp::to_rfc3339;
 use serde::{Deserialize, Serialize};
@@ -25,10 +26,19 @@ impl Object {
     /// How long browsers and the CDN may keep it.
     #[must_use]
     pub fn cache_control(&self) -> &'static str {
+        match self.visibility() {
+            Visibility::Private => CACHE_CONTROL_PRIVATE,
+            Visibility::Public => CACHE_CONTROL_PUBLIC,
+        }
+    }
+
+    /// Who may fetch it: its key says so.
+    #[must_use]
+    pub fn visibility(&self) -> Visibility {
         if self.key.starts_with("private/") {
-            CACHE_CONTROL_PRIVATE
+            Visibility::Private
         } else {
-            CACHE_CONTROL_PUBLIC
+            Visibility::Public
         }
     }
 }

@@ -7,6 +7,7 @@ mod s3;
 use std::time::Duration;
 
 use bytes::Bytes;
+use darkroom_shared::timestamp::UnixMillis;
 use futures_util::stream::BoxStream;
 
 pub use folder::Folder;
@@ -32,6 +33,15 @@ pub struct Stored {
     pub sha256: String,
     /// The file, piece by piece.
     pub body: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// An object in a store's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub key: String,
+    /// When it was stored, by the store's clock.
+    pub modified_at: UnixMillis,
 }
 
 /// Why a picture could not be put or fetched.
@@ -75,6 +85,37 @@ impl Storage {
         match self {
             Self::Folder(folder) => folder.get(key).await,
             Self::S3(s3) => s3.get(key).await,
+        }
+    }
+
+    /// Whether a picture is stored.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn holds(&self, key: &str) -> Result<bool, StorageError> {
+        match self {
+            Self::Folder(folder) => folder.holds(key).await,
+            Self::S3(s3) => s3.holds(key).await,
+        }
+    }
+
+    /// Everything in the folders of pictures, by pages of at most a thousand, in no order.
+    pub fn list(&self) -> BoxStream<'_, Result<Vec<Listed>, StorageError>> {
+        match self {
+            Self::Folder(folder) => folder.list(),
+            Self::S3(s3) => s3.list(),
+        }
+    }
+
+    /// Removes what uploads that were begun before a moment and never ended have left; how many
+    /// there were.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn abort_uploads(&self, before: UnixMillis) -> Result<u64, StorageError> {
+        match self {
+            Self::Folder(folder) => folder.abort_uploads(before).await,
+            Self::S3(s3) => s3.abort_uploads(before).await,
         }
     }
 

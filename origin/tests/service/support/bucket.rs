@@ -1,18 +1,18 @@
 //! An S3 server in this process, with a switch that takes it away.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::error_handling::HandleError;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use darkroom_origin::config::Bucket;
+use darkroom_origin::config::{Bucket, Encryption};
 use darkroom_origin::storage::{S3, Storage};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -42,18 +42,44 @@ pub enum Mood {
     Terse = 4,
     /// The bucket itself is not there; S3's own answer, which the server in this process lacks.
     NoBucket = 5,
+    /// It refuses every second part of an upload.
+    LosesParts = 6,
+    /// An upload in parts is completed, but nobody hears of it.
+    LosesACompletion = 7,
     /// Uploads get no further than their headers.
-    HoldsUploads = 6,
+    HoldsUploads = 8,
     /// Uploads are done, and their answers kept back.
-    HoldsAnswers = 7,
+    HoldsAnswers = 9,
     /// Each request waits for two seconds first.
-    Slow = 8,
+    Slow = 10,
+}
+
+/// A request that the server was sent.
+#[derive(Clone)]
+pub struct Seen {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+}
+
+impl Seen {
+    /// A header as text, empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.unwrap_or(Ok("")).expect("text")
+    }
+
+    /// Whether it has such a parameter in its query.
+    pub fn asks(&self, name: &str) -> bool {
+        let mut parameters = self.uri.query().unwrap_or_default().split('&');
+        parameters.any(|parameter| parameter.split('=').next() == Some(name))
+    }
 }
 
 /// A bucket on 127.0.0.1.
 pub struct TestBucket {
-    _folder: TempDir,
     address: SocketAddr,
+    folder: TempDir,
     endpoint: String,
     switch: Switch,
     server: JoinHandle<()>,
@@ -64,6 +90,8 @@ struct Switch {
     mood: Arc<AtomicU8>,
     uploads: Arc<AtomicUsize>,
     done: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    unfinished: Arc<Mutex<String>>,
 }
 
 impl Switch {
@@ -96,8 +124,8 @@ impl TestBucket {
             axum::serve(listener, router).await.expect("served");
         });
         Self {
-            _folder: folder,
             address,
+            folder,
             endpoint,
             switch,
             server,
@@ -128,13 +156,53 @@ impl TestBucket {
         until(async || self.uploads() > before).await;
     }
 
+    /// Every request that it was sent.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.switch.seen.lock().expect("list").clone()
+    }
+
+    /// Names of the files that uploads which are not complete have left.
+    pub fn fragments(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).expect("folder");
+        let names = files.map(|file| file.expect("file").file_name());
+        let names = names.map(|name| name.into_string().expect("text"));
+        names.filter(|name| name.contains("upload")).collect()
+    }
+
+    /// Puts as many objects in as are asked for, past the door.
+    pub fn fill(&self, objects: usize) {
+        let folder = self.folder.path().join(BUCKET).join("generated");
+        std::fs::create_dir(&folder).expect("folder");
+        for number in 0..objects {
+            let name = format!("{number}-01234567-89ab-cdef-0123-456789abcdef.png");
+            std::fs::write(folder.join(name), b"x").expect("written");
+        }
+    }
+
+    /// Lists these uploads as unfinished (key, id, when it was begun): the server in this process
+    /// has no such list.
+    pub fn lists(&self, uploads: &[(&str, &str, &str)]) {
+        let uploads = uploads.iter().map(|(key, id, begun)| {
+            format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>")
+        });
+        *self.switch.unfinished.lock().expect("list") = uploads.collect();
+    }
+
     /// A client of the bucket as the service makes it.
     pub fn storage(&self) -> Storage {
-        let bucket = Bucket {
+        self.storage_with(|_| {})
+    }
+
+    /// The same by other settings.
+    pub fn storage_with(&self, change: impl FnOnce(&mut Bucket)) -> Storage {
+        let mut bucket = Bucket {
             name: BUCKET.into(),
             region: "us-east-1".into(),
             endpoint: Some(self.endpoint.parse().expect("address")),
+            encryption: Encryption::default(),
+            retention_days: None,
         };
+        change(&mut bucket);
         Storage::S3(S3::with_credentials(bucket, credentials()))
     }
 
@@ -179,13 +247,35 @@ fn credentials() -> SharedCredentialsProvider {
 }
 
 async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Response {
-    let is_upload = request.method() == Method::PUT;
+    let seen = Seen {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        headers: request.headers().clone(),
+    };
+    let is_upload = seen.method == Method::PUT;
     if is_upload {
         switch.uploads.fetch_add(1, Ordering::SeqCst);
     }
+    let is_completion = seen.method == Method::POST && seen.asks("uploadId");
+    let is_list = seen.method == Method::GET && seen.asks("uploads");
+    let is_of_public = seen
+        .uri
+        .query()
+        .unwrap_or_default()
+        .contains("prefix=generated");
+    let is_second_part = is_upload && seen.uri.query().unwrap_or_default().contains("Number=2");
+    switch.seen.lock().expect("list").push(seen);
     let mood = switch.mood.load(Ordering::SeqCst);
     if mood == Mood::Away as u8 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let unfinished = switch.unfinished.lock().expect("list").clone();
+    if is_list && is_of_public && !unfinished.is_empty() {
+        let list = format!("<ListMultipartUploadsResult>{unfinished}</ListMultipartUploadsResult>");
+        return list.into_response();
+    }
+    if is_second_part && mood == Mood::LosesParts as u8 {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if is_upload && mood == Mood::Swallows as u8 {
         switch.mood.store(Mood::Well as u8, Ordering::SeqCst);
@@ -215,6 +305,9 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
         if is_download {
             response.headers_mut().remove("content-length");
         }
+    }
+    if is_completion && mood == Mood::LosesACompletion as u8 {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     if is_upload && mood == Mood::LosesAnAnswer as u8 {
         switch.mood.store(Mood::Well as u8, Ordering::SeqCst);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
+use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_shared::signature::Secret;
@@ -42,6 +43,7 @@ pub struct Setup {
     pub queue_limit: u32,
     pub account_concurrency: u32,
     pub storage: Option<Storage>,
+    pub keeping: KeeperOptions,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -53,6 +55,9 @@ impl Default for Setup {
             queue_limit: 100,
             account_concurrency: 0,
             storage: None,
+            keeping: KeeperOptions {
+                retention_days: None,
+            },
             shares: None,
         }
     }
@@ -104,6 +109,7 @@ impl Origin {
             account_concurrency: setup.account_concurrency,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
+            keeping: setup.keeping,
             data_dir: folder.to_owned(),
         };
         let engine = setup.engine;

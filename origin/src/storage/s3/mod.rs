@@ -1,8 +1,13 @@
 //! Pictures in a bucket of S3, or of a server that speaks like it.
 //!
-//! The credentials need `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on the objects and `s3:ListBucket` on
-//! the bucket: without the last, S3 answers 403 instead of 404 for what is not there, which
-//! cannot be told from credentials that are wrong.
+//! The credentials need `s3:PutObject`, `s3:GetObject`, `s3:DeleteObject` and
+//! `s3:AbortMultipartUpload` on the objects (`s3:PutObjectTagging` too, where pictures are kept for a
+//! time only), and `s3:ListBucket` and `s3:ListBucketMultipartUploads` on the bucket: without
+//! `s3:ListBucket`, S3 answers 403 instead of 404 for what is not there, which cannot be told from
+//! credentials that are wrong.
+
+mod listing;
+mod multipart;
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,6 +20,7 @@ use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -26,11 +32,18 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{Object, StorageError, Stored};
-use crate::config::Bucket;
+use crate::config::{Bucket, Encryption};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one try of one call, the body included; stalls are noticed sooner.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
+/// For one call with all its tries.
+const OPERATION_TIMEOUT: Duration = Duration::from_mins(5);
+/// Tries of one call. Who uploads tries again for as long as it takes; these are for the hiccup.
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Files above this go in parts of this size.
+const PART: usize = 8 * 1024 * 1024;
 const DIGEST: &str = "sha256";
 
 /// A bucket. Its client is made on first use, so that a service starts without credentials.
@@ -66,6 +79,9 @@ impl S3 {
     /// # Errors
     /// [`StorageError`].
     pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+        if bytes.len() > PART {
+            return multipart::put(self, object, &bytes).await;
+        }
         let checksum = BASE64.encode(Sha256::digest(&bytes));
         let mut request = self
             .client()
@@ -76,6 +92,10 @@ impl S3 {
             .content_type(&object.content_type)
             .cache_control(object.cache_control())
             .checksum_sha256(&checksum)
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key())
+            .set_bucket_key_enabled(self.bucket_key())
+            .set_tagging(self.tags(object))
             // Nothing under our key is ever replaced.
             .if_none_match("*");
         for (name, value) in object.metadata.entries() {
@@ -134,6 +154,20 @@ impl S3 {
         }))
     }
 
+    /// Whether a picture is stored.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn holds(&self, key: &str) -> Result<bool, StorageError> {
+        let request = self.client().await.head_object();
+        match request.bucket(&self.bucket.name).key(key).send().await {
+            Ok(_) => Ok(true),
+            // Without a body nothing says what is missing; a bucket that is was noticed before.
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(unavailable("look at", key, error)),
+        }
+    }
+
     /// Deletes a picture.
     ///
     /// # Errors
@@ -151,6 +185,36 @@ impl S3 {
             }
             Err(error) => Err(unavailable("delete", key, error)),
         }
+    }
+
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        match self.bucket.encryption {
+            Encryption::BucketDefault => None,
+            Encryption::S3 => Some(ServerSideEncryption::Aes256),
+            Encryption::Kms(_) => Some(ServerSideEncryption::AwsKms),
+        }
+    }
+
+    fn kms_key(&self) -> Option<String> {
+        match &self.bucket.encryption {
+            Encryption::Kms(key) => key.clone(),
+            _ => None,
+        }
+    }
+
+    /// With KMS: one key for many objects, instead of a call of KMS for each.
+    fn bucket_key(&self) -> Option<bool> {
+        matches!(self.bucket.encryption, Encryption::Kms(_)).then_some(true)
+    }
+
+    /// What lifecycle rules of the bucket can go by. Tags need a permission of their own, so that
+    /// there are none where pictures are kept for good.
+    fn tags(&self, object: &Object) -> Option<String> {
+        let days = self.bucket.retention_days?;
+        let visibility = object.visibility().as_str();
+        Some(format!(
+            "darkroom-retention={days}d&darkroom-visibility={visibility}"
+        ))
     }
 
     /// The digest that was stored with an object.
@@ -178,13 +242,18 @@ impl S3 {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let mut shared = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .region(Region::new(self.bucket.region.clone()))
             .timeout_config(timeouts)
-            // Who uploads tries again for as long as it takes; two loops would multiply.
-            .retry_config(RetryConfig::disabled());
+            // Adaptive: a server that says "slow down" is asked more slowly, by all calls.
+            .retry_config(
+                RetryConfig::adaptive()
+                    .with_max_attempts(ATTEMPTS)
+                    .with_initial_backoff(FIRST_PAUSE),
+            );
         if let Some(credentials) = &self.credentials {
             shared = shared.credentials_provider(credentials.clone());
         }

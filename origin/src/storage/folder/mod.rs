@@ -1,11 +1,13 @@
 //! Pictures in a local folder: the keys are paths, the metadata is a JSON file beside each.
 
+mod listing;
+
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use darkroom_shared::key::parse_file_name;
+use darkroom_shared::key::parse_key;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -104,6 +106,19 @@ impl Folder {
         .map_err(unavailable("read", key))
     }
 
+    /// Whether a picture is stored.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn holds(&self, key: &str) -> Result<bool, StorageError> {
+        let Some(path) = self.path(key) else {
+            return Ok(false);
+        };
+        blocking(move || Ok(path.try_exists()? && sidecar_path(&path).try_exists()?))
+            .await
+            .map_err(unavailable("look at", key))
+    }
+
     /// Deletes a picture and what is kept beside it.
     ///
     /// # Errors
@@ -128,11 +143,7 @@ impl Folder {
 
     /// The file of a key, or `None` for what is no key of ours: no path from outside gets in.
     fn path(&self, key: &str) -> Option<PathBuf> {
-        let name = key
-            .strip_prefix("private/")
-            .unwrap_or(key)
-            .strip_prefix("generated/")?;
-        parse_file_name(name)?;
+        parse_key(key)?;
         Some(self.root.join(key))
     }
 }

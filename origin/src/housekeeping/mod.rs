@@ -1,0 +1,14 @@
+//! What happens to pictures after they are made, beside all requests: deleted ones leave the store
+//! and `CloudFront` (`purge`, `invalidate`), old ones are deleted (`retention`), smaller copies are
+//! made (`variants`), and now and then store and database are compared (`reconcile`).
+//!
+//! Everything here begins with a row that says what is to be done, and ends with one that says that
+//! it was: a process that dies in between leaves the work to the next, here or elsewhere.
+
+mod keeper;
+mod purge;
+mod reconcile;
+
+pub use keeper::{Keeper, KeeperOptions};
+pub use purge::Purge;
+pub use reconcile::{GRACE, HousekeepingError, Reconciler, Report, Scope};

@@ -1,0 +1,62 @@
+//! Pictures that are kept for a time.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use darkroom_origin::database::Database;
+use darkroom_origin::housekeeping::{KeeperOptions, Purge};
+use darkroom_origin::storage::{Folder, Storage};
+use serde_json::json;
+
+use crate::support::call::Call;
+use crate::support::{Origin, Setup, database, databases, until};
+
+#[tokio::test]
+async fn images_go_when_their_time_is_over_and_not_before() {
+    let folder = tempfile::tempdir().expect("folder");
+    let first = Origin::start_in(folder.path(), Setup::default()).await;
+    let mut images = Vec::new();
+    for seed in [1, 2] {
+        let id = first.submit(&json!({ "prompt": "p", "seed": seed })).await;
+        images.push(first.finished(&id).await["images"][0].clone());
+    }
+    first.stop().await;
+    let text = |index: usize, name: &str| {
+        let image: &serde_json::Value = &images[index];
+        image[name].as_str().expect("text").to_owned()
+    };
+    let mut rows = database(folder.path()).await;
+    let days_ago = "UPDATE images SET stored_at = stored_at - $1 * 86400000 WHERE id = $2";
+    for (index, days) in [(0, 31_i64), (1, 29)] {
+        let aged = sqlx::query(days_ago).bind(days).bind(text(index, "id"));
+        aged.execute(&mut rows).await.expect("aged");
+    }
+
+    let setup = Setup {
+        keeping: KeeperOptions {
+            retention_days: Some(30),
+        },
+        ..Setup::default()
+    };
+    let origin = Origin::start_in(folder.path(), setup).await;
+    let status = async |index| {
+        let path = format!("/api/images/{}", text(index, "id"));
+        origin.call(Call::get(&path)).await.status
+    };
+    until(async || status(0).await == StatusCode::NOT_FOUND).await;
+    assert_eq!(status(1).await, StatusCode::OK);
+
+    let address = databases::address(folder.path()).await;
+    let purge = Purge {
+        database: Database::open(&address).await.expect("opened"),
+        storage: Arc::new(Storage::Folder(Folder::new(folder.path().join("objects")))),
+        invalidates: false,
+    };
+    assert_eq!(purge.all(i64::MAX).await.expect("purged"), 1);
+    for (index, is_there) in [(0, false), (1, true)] {
+        let held = purge.storage.holds(&text(index, "key")).await;
+        assert_eq!(held.expect("asked"), is_there);
+    }
+    purge.database.close().await;
+    origin.stop().await;
+}
