@@ -127,6 +127,7 @@ impl Service {
             secrets: options.secrets.into(),
             database: database.clone(),
             storage,
+            addresses: options.addresses.clone(),
             engine: engine.subscribe(),
             phases: phases.subscribe(),
             queue: JobQueue::new(JobQueueOptions {

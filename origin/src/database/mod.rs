@@ -4,7 +4,7 @@
 //! `leases` takes back what nobody holds on to. `read` finds jobs, images and events again,
 //! `readers` says who else may, and `delete` takes images away. Every step that changes a job's
 //! status writes its event in the same transaction, so that who reads events never misses or
-//! invents one; `notices` tells of those that others write.
+//! invents one; `notices` tells of those that others write. `posts` keeps the catalog.
 //!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
@@ -19,6 +19,7 @@ mod nonces;
 mod notices;
 mod open;
 mod outcome;
+mod posts;
 mod queue;
 mod read;
 mod readers;
@@ -34,6 +35,7 @@ pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;
 pub use outcome::{Ended, Stored};
+pub use posts::{OwnPost, PostError};
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::{Ahead, StoredJob};
 pub use readers::GivenUp;

@@ -8,6 +8,7 @@ use darkroom_shared::signature::Secret;
 use tokio::sync::watch;
 
 use super::ApiError;
+use crate::addresses::Addresses;
 use crate::database::Database;
 use crate::jobs::{EngineState, JobQueue, Phase};
 use crate::storage::Storage;
@@ -21,6 +22,8 @@ pub struct App {
     pub database: Database,
     /// Where pictures are kept.
     pub storage: Arc<Storage>,
+    /// Where pictures are fetched.
+    pub addresses: Addresses,
     /// How the engine is.
     pub engine: watch::Receiver<EngineState>,
     /// Whether the service is about to end.
