@@ -4,11 +4,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 /// Whether the caller has what it asks for already: then the answer is 304.
 pub(super) fn is_known(request: &HeaderMap, etag: &str) -> bool {
-    let names = values(request, &header::IF_NONE_MATCH);
-    // A weak comparison: who has the same thing need not be sent it again.
-    names
-        .map(|known| known.trim_start_matches("W/"))
-        .any(|known| known == etag || known == "*")
+    values(request, &header::IF_NONE_MATCH).any(|known| known == etag || known == "*")
 }
 
 /// What must be true of a thing that is to be changed: `None` where the caller did not say.
@@ -20,11 +16,13 @@ pub(super) fn required(request: &HeaderMap) -> Option<Vec<String>> {
     })
 }
 
+/// A CDN that compresses an answer on the way makes a weak tag of a strong one. Ours count
+/// versions: weak or not, the caller has seen that one.
 fn values<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = request.get_all(name).into_iter();
     // Not one of our tags has a comma in it.
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
-        .map(str::trim)
+        .map(|tag| tag.trim().trim_start_matches("W/"))
 }

@@ -15,6 +15,7 @@ mod inputs;
 mod jobs;
 mod leases;
 mod pictures;
+mod posts;
 mod restart;
 mod s3;
 mod shared;
