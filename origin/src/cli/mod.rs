@@ -5,6 +5,7 @@ mod generate;
 mod keys;
 mod lock;
 mod parity;
+mod posts;
 mod serve;
 mod settings;
 
@@ -38,6 +39,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Create, list, rotate and revoke the edge's keys
     Keys(keys::KeysArgs),
+    /// List, show, create, publish, delete and restore posts
+    Posts(posts::PostsArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
     /// Print every setting as a Markdown table
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         }
         Command::Generate(args) => generate::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Posts(args) => posts::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),
     };
