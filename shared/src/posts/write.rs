@@ -214,6 +214,10 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// A name, or that there shall be none.
+#[expect(
+    clippy::option_option,
+    reason = "to stay, to go, to be set: as PatchPost has it"
+)]
 fn optional(fields: &mut Fields, field: &str) -> Option<Option<String>> {
     if fields.take_null(field) {
         return Some(None);
