@@ -52,6 +52,7 @@ mod order;
 mod origin;
 mod passing;
 mod pictures;
+mod posts;
 mod random;
 mod respond;
 mod routes;

@@ -9,7 +9,8 @@ use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::idempotency::{self, Kind};
 use crate::{
-    allowance, auth, cors, delivery, generate, health, images, keys, openai, passing, respond,
+    allowance, auth, cors, delivery, generate, health, images, keys, openai, passing, posts,
+    respond,
 };
 
 /// The longest query, in bytes: nothing that callers are given to send back comes near.
@@ -22,6 +23,8 @@ enum Action {
     Open(Open),
     /// Only a caller who has one of these scopes.
     For(&'static [Scope], Keyed),
+    /// Anybody may ask; who comes with a key must have one of these scopes, and may see more.
+    Public(&'static [Scope], Keyed),
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +44,9 @@ enum Keyed {
     PassJob,
     PassEvents,
     DeleteImage,
+    ReadPosts,
+    WritePost,
+    MarkPost,
     CreateKey,
     ListKeys,
     RotateKey,
@@ -55,6 +61,10 @@ const MAKER: &[Scope] = &[Scope::Generate];
 const READER: &[Scope] = &[Scope::Read];
 /// To see one thing whose id is known: who may make pictures may see what comes of it.
 const EITHER: &[Scope] = &[Scope::Read, Scope::Generate];
+/// To write posts.
+const WRITER: &[Scope] = &[Scope::PostsWrite];
+/// To see the account's posts that are not published.
+const POSTS_READER: &[Scope] = &[Scope::Read, Scope::PostsWrite];
 /// To manage keys.
 const ADMIN: &[Scope] = &[Scope::Admin];
 
@@ -87,6 +97,25 @@ const TABLE: &[Row] = &[
         ],
     ),
     Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
+    Row(
+        "/api/posts",
+        &[
+            ("GET", Action::Public(POSTS_READER, Keyed::ReadPosts)),
+            ("POST", Action::For(WRITER, Keyed::WritePost)),
+        ],
+    ),
+    Row(
+        "/api/posts/{id}",
+        &[
+            ("GET", Action::Public(POSTS_READER, Keyed::ReadPosts)),
+            ("PATCH", Action::For(WRITER, Keyed::WritePost)),
+            ("DELETE", Action::For(WRITER, Keyed::MarkPost)),
+        ],
+    ),
+    Row(
+        "/api/posts/{id}/restore",
+        &[("POST", Action::For(WRITER, Keyed::MarkPost))],
+    ),
     Row(
         "/v1/images/generations",
         &[(
@@ -180,7 +209,12 @@ pub async fn dispatch(call: Call) -> Answer {
         Some(Action::Open(Open::Preflight)) => delivery::preflight(),
         Some(Action::Open(Open::Health)) => health::healthz(),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
-        Some(Action::For(scopes, action)) => {
+        Some(Action::Public(_, action)) if call.header("authorization").is_none() => {
+            let from = call.header("cf-connecting-ip").unwrap_or_default();
+            allowance::check_burst(&call, format!("from:{from}")).await?;
+            answer(action, call, &Caller::ANONYMOUS).await
+        }
+        Some(Action::For(scopes, action) | Action::Public(scopes, action)) => {
             let caller = auth::caller(&call, scopes).await?;
             let kind = match action {
                 Keyed::CreateKey | Keyed::RotateKey => Kind::Secret,
@@ -214,6 +248,12 @@ async fn answer(action: Keyed, call: Call, caller: &Caller) -> Answer {
         Keyed::PassJob => passing::pass_job(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
         Keyed::DeleteImage => images::delete(&call, caller).await,
+        Keyed::ReadPosts => {
+            let is_public = call.header("authorization").is_none();
+            posts::read(&call, caller, is_public).await
+        }
+        Keyed::WritePost => posts::write(call, caller).await,
+        Keyed::MarkPost => posts::mark(&call, caller).await,
         Keyed::CreateKey => keys::create(call).await,
         Keyed::ListKeys => keys::list(&call).await,
         Keyed::RotateKey => keys::rotate(call).await,

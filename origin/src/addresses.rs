@@ -28,6 +28,12 @@ impl Addresses {
     pub fn of(&self, key: &str) -> String {
         format!("{}{key}", self.base)
     }
+
+    /// The key whose picture is fetched at `url`; none where that is nothing of ours.
+    #[must_use]
+    pub fn key<'a>(&self, url: &'a str) -> Option<&'a str> {
+        url.strip_prefix(&self.base)
+    }
 }
 
 #[cfg(test)]
@@ -47,5 +53,11 @@ mod tests {
                 "http://127.0.0.1:8787/generated/1-a.png"
             );
         }
+        let cdn = Addresses::cloudfront("d111.cloudfront.net");
+        assert_eq!(
+            cdn.key("https://d111.cloudfront.net/generated/1-a.png"),
+            Some("generated/1-a.png")
+        );
+        assert_eq!(cdn.key("https://other.example/generated/1-a.png"), None);
     }
 }

@@ -139,6 +139,7 @@ impl Service {
             database: database.clone(),
             storage,
             purge,
+            addresses: options.addresses.clone(),
             engine: engine.subscribe(),
             phases: phases.subscribe(),
             queue: JobQueue::new(JobQueueOptions {

@@ -148,6 +148,48 @@ fn keys_says_what_it_needs_before_it_asks_anybody() {
 }
 
 #[test]
+fn posts_says_what_it_needs_before_it_asks_anybody() {
+    let key = format!("dk_{}", "0".repeat(43));
+    let cases = [
+        (
+            "list",
+            "",
+            2,
+            "the scope `posts:write` is needed: set DARKROOM_API_KEY",
+        ),
+        (
+            "list --status hidden",
+            &key,
+            2,
+            "draft, published, archived",
+        ),
+        ("show ../x", &key, 2, "no post's slug"),
+        ("create", &key, 2, "--title"),
+        (
+            "create --title a --content-file /nowhere",
+            &key,
+            1,
+            "`/nowhere` cannot be read",
+        ),
+        // Nothing listens on port 1.
+        (
+            "list --edge-url http://127.0.0.1:1",
+            &key,
+            1,
+            "is it running, and is DARKROOM_EDGE_URL right?",
+        ),
+    ];
+    for (args, api_key, expected, part) in cases {
+        let args: Vec<_> = ["posts"].into_iter().chain(args.split(' ')).collect();
+        let mut command = darkroom(&args);
+        let (code, out, error) = run(command.env("DARKROOM_API_KEY", api_key));
+        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
+        assert!(error.contains(part), "{part} in {error}");
+        assert!(!error.contains(&key), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     let mut command = darkroom(&["serve", "--listen", "here"]);
     let (code, _, error) = run(command.env("DARKROOM_CONFIG", ""));

@@ -77,6 +77,16 @@ impl Fields {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there and null, for requests in which that says something; the field
+    /// counts as read then.
+    pub(crate) fn take_null(&mut self, field: &str) -> bool {
+        let is_null = self.map.get(field).is_some_and(Value::is_null);
+        if is_null {
+            self.map.remove(field);
+        }
+        is_null
+    }
+
     /// A text that `read` makes something of, or says what is wrong with it.
     pub(crate) fn read<T>(
         &mut self,

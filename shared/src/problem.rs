@@ -55,6 +55,8 @@ codes! {
     Canceled = "canceled", 409, "The job was canceled";
     /// A call with the same `Idempotency-Key` is being answered.
     IdempotencyConflict = "idempotency_conflict", 409, "The same call is being answered";
+    /// The thing has changed since the caller read it (`If-Match`).
+    PreconditionFailed = "precondition_failed", 412, "The thing has changed in the meantime";
     /// The body is larger than what is taken.
     TooLarge = "body_too_large", 413, "The body is too large";
     /// The body's media type is not taken.

@@ -6,6 +6,7 @@ mod keys;
 mod lock;
 mod parity;
 mod reconcile;
+mod posts;
 mod serve;
 mod settings;
 
@@ -49,6 +50,8 @@ enum Command {
         #[command(flatten)]
         settings: flags::SettingFlags,
     },
+    /// List, show, create, publish, delete and restore posts
+    Posts(posts::PostsArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
     /// Print every setting as a Markdown table
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
             reconcile::run(config.as_deref().map(Path::new), &what, settings)
         }
         Command::Keys(args) => keys::run(&args),
+        Command::Posts(args) => posts::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),
     };

@@ -18,6 +18,10 @@ pub(super) trait Dialect: Debug + Send + Sync {
 
     /// Asks for the moment it is, in Unix milliseconds.
     fn clock(&self) -> &'static str;
+
+    /// A condition of a `SELECT` from `posts`: title and content hold all the words that are bound to
+    /// the parameter `place`, each in quotes, with spaces between them.
+    fn holds_words(&self, place: &str) -> String;
 }
 
 /// `SQLite`: one process, one writer at a time.
@@ -43,6 +47,10 @@ impl Dialect for Sqlite {
     fn clock(&self) -> &'static str {
         "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
     }
+
+    fn holds_words(&self, place: &str) -> String {
+        format!("posts.sequence IN (SELECT rowid FROM posts_text WHERE posts_text MATCH {place})")
+    }
 }
 
 /// `PostgreSQL`: many processes on many machines.
@@ -67,5 +75,10 @@ impl Dialect for Postgres {
 
     fn clock(&self) -> &'static str {
         "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    }
+
+    /// To which the quotes are nothing.
+    fn holds_words(&self, place: &str) -> String {
+        format!("posts.words @@ plainto_tsquery('simple', {place})")
     }
 }

@@ -5,7 +5,7 @@
 //! `readers` says who else may, and `delete` takes images away; `purge`, `upkeep` and `variants` are
 //! what the store's housekeeping goes by. Every step that changes a job's
 //! status writes its event in the same transaction, so that who reads events never misses or
-//! invents one; `notices` tells of those that others write.
+//! invents one; `notices` tells of those that others write. `posts` keeps the catalog.
 //!
 //! `turns` says in which order jobs are taken up, and `waiting` how many come before one.
 //!
@@ -23,6 +23,7 @@ mod notices;
 mod open;
 mod outcome;
 mod purge;
+mod posts;
 mod queue;
 mod read;
 mod readers;
@@ -43,6 +44,7 @@ pub use notices::{Notice, Notices};
 pub use open::Database;
 pub use outcome::{Ended, Stored};
 pub use purge::Doomed;
+pub use posts::{OwnPost, PostError};
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::StoredJob;
 pub use readers::GivenUp;

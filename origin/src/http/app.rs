@@ -8,6 +8,7 @@ use darkroom_shared::signature::Secret;
 use tokio::sync::watch;
 
 use super::ApiError;
+use crate::addresses::Addresses;
 use crate::database::Database;
 use crate::housekeeping::Purge;
 use crate::jobs::{EngineState, JobQueue, Phase};
@@ -24,6 +25,8 @@ pub struct App {
     pub storage: Arc<Storage>,
     /// What takes deleted pictures out of it.
     pub purge: Purge,
+    /// Where pictures are fetched.
+    pub addresses: Addresses,
     /// How the engine is.
     pub engine: watch::Receiver<EngineState>,
     /// Whether the service is about to end.

@@ -10,7 +10,7 @@ use darkroom_shared::deadline;
 use darkroom_shared::problem::{CONTENT_TYPE, Code, FieldError, Problem};
 
 use crate::cause::chain;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, PostError};
 use crate::housekeeping::HousekeepingError;
 use crate::jobs::AcceptError;
 use crate::storage::StorageError;
@@ -66,6 +66,29 @@ impl From<DatabaseError> for ApiError {
                 error,
             ),
             error => Self::caused(Code::Unavailable, "the database cannot be reached", error),
+        }
+    }
+}
+
+impl From<PostError> for ApiError {
+    fn from(error: PostError) -> Self {
+        let wrong = |field: &str, message: &str| {
+            let (field, message) = (field.to_owned(), message.to_owned());
+            vec![FieldError { field, message }].into()
+        };
+        match error {
+            PostError::NotFound => Self::not_found("post"),
+            PostError::Changed => Problem::new(
+                Code::PreconditionFailed,
+                "the post has changed since it was read; read it again",
+            )
+            .into(),
+            PostError::SlugTaken => wrong("slug", "is another post's; choose another one"),
+            PostError::NoImage(field) => wrong(
+                field,
+                "names no stored, public image of yours; make one first, with `visibility` public",
+            ),
+            PostError::Database(error) => error.into(),
         }
     }
 }

@@ -158,7 +158,7 @@ fn ended(job: Job) -> Problem {
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let media_type = headers
         .get(header::CONTENT_TYPE)
         // The edge has checked it; a bare body is taken for what it must be.

@@ -7,6 +7,7 @@
 mod app;
 mod envelope;
 mod error;
+mod etag;
 mod events;
 mod generate;
 mod health;
@@ -16,6 +17,7 @@ mod job_routes;
 mod models;
 mod own_images;
 mod pictures;
+mod posts;
 mod segment;
 
 use axum::Router;
@@ -40,6 +42,12 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/readers", post(job_routes::share))
         .route("/api/images/{id}", get(images::show).delete(images::delete))
         .route("/api/models", get(models::list))
+        .route("/api/posts", get(posts::list).post(posts::create))
+        .route(
+            "/api/posts/{slug}",
+            get(posts::show).patch(posts::change).delete(posts::delete),
+        )
+        .route("/api/posts/{slug}/restore", post(posts::restore))
         .route("/generated/{file}", get(pictures::public))
         .route("/private/generated/{file}", get(pictures::private))
         .fallback(error::no_route)

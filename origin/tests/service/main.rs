@@ -19,6 +19,7 @@ mod leases;
 mod multipart;
 mod pictures;
 mod reconcile;
+mod posts;
 mod restart;
 mod retention;
 mod s3;

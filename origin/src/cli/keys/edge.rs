@@ -1,4 +1,4 @@
-//! Asking the edge, as an admin.
+//! Asking the edge, as an admin or as whoever a key belongs to.
 
 use std::time::Duration;
 
@@ -13,12 +13,32 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::Failure;
+use crate::cli::Failure;
 
-const EDGE_URL: &str = "DARKROOM_EDGE_URL";
+pub(in crate::cli) const EDGE_URL: &str = "DARKROOM_EDGE_URL";
 const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
 /// For a whole answer.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the edge is asked about, in messages to who typed the command.
+#[derive(Debug)]
+pub(in crate::cli) struct Subject {
+    /// The variable that the key is in.
+    pub key_variable: &'static str,
+    /// The scope that it must have.
+    pub scope: &'static str,
+    /// What a key without it may not do.
+    pub forbidden: &'static str,
+    /// One of what is asked about, and how to find out which there are.
+    pub missing: &'static str,
+}
+
+const KEYS: Subject = Subject {
+    key_variable: ADMIN_KEY,
+    scope: "admin",
+    forbidden: "manage keys",
+    missing: "key: `darkroom keys list` shows which there are",
+};
 
 /// Which edge, and with which key.
 #[derive(Debug, Args)]
@@ -33,6 +53,7 @@ pub struct EdgeArgs {
 
 /// The edge.
 pub struct Edge {
+    subject: &'static Subject,
     url: String,
     key: ApiKey,
     http: Client,
@@ -41,19 +62,29 @@ pub struct Edge {
 impl Edge {
     /// The edge that the flags name.
     pub fn new(args: &EdgeArgs) -> Result<Self, Failure> {
-        let text = args.admin_key.as_ref().map(SecretString::expose_secret);
+        Self::open(&args.edge_url, args.admin_key.as_ref(), &KEYS)
+    }
+
+    /// The edge at an address, asked with a key about a subject.
+    pub(in crate::cli) fn open(
+        edge_url: &str,
+        key: Option<&SecretString>,
+        subject: &'static Subject,
+    ) -> Result<Self, Failure> {
+        let text = key.map(SecretString::expose_secret);
         let key = ApiKey::parse(text.unwrap_or_default().trim()).ok_or_else(|| {
             Failure::Input(anyhow!(
-                "a key with the scope `admin` is needed: set {ADMIN_KEY} to one (dk_…)"
+                "a key with the scope `{}` is needed: set {} to one (dk_…)",
+                subject.scope,
+                subject.key_variable
             ))
         })?;
-        let url: Option<Url> = args.edge_url.parse().ok();
+        let url: Option<Url> = edge_url.parse().ok();
         let url = url
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
                 Failure::Input(anyhow!(
-                    "`{}` is no address: set {EDGE_URL} to the edge's, as https://edge.example.com",
-                    args.edge_url
+                    "`{edge_url}` is no address: set {EDGE_URL} to the edge's, as https://edge.example.com"
                 ))
             })?;
         // TLS by the same library and with the same primitives as the store's client. An error
@@ -66,6 +97,7 @@ impl Edge {
             .build()
             .context("no HTTP here")?;
         Ok(Self {
+            subject,
             url: url.as_str().trim_end_matches('/').to_owned(),
             key,
             http,
@@ -80,6 +112,11 @@ impl Edge {
     /// A POST's answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// A PATCH's answer.
+    pub(in crate::cli) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::PATCH, path, Some(body)).await
     }
 
     /// A DELETE, which answers nothing.
@@ -119,7 +156,7 @@ impl Edge {
             return Ok(json.with_context(|| self.is_no_edge(status.as_u16()))?);
         }
         match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(failure(&problem)),
+            Ok(problem) => Err(failure(&problem, self.subject)),
             Err(_) => Err(anyhow!(self.is_no_edge(status.as_u16())).into()),
         }
     }
@@ -131,17 +168,21 @@ impl Edge {
 }
 
 /// What a problem means to who typed the command, and what to do.
-fn failure(problem: &Problem) -> Failure {
+fn failure(problem: &Problem, subject: &Subject) -> Failure {
+    let Subject {
+        key_variable,
+        scope,
+        forbidden,
+        missing,
+    } = subject;
     match problem.code {
         Code::Unauthorized => Failure::Input(anyhow!(
-            "the edge does not know this key: {ADMIN_KEY} must be one that is neither expired nor revoked"
+            "the edge does not know this key: {key_variable} must be one that is neither expired nor revoked"
         )),
         Code::Forbidden => Failure::Input(anyhow!(
-            "this key may not manage keys: {ADMIN_KEY} must be one with the scope `admin`"
+            "this key may not {forbidden}: {key_variable} must be one with the scope `{scope}`"
         )),
-        Code::NotFound => Failure::Input(anyhow!(
-            "there is no such key: `darkroom keys list` shows which there are"
-        )),
+        Code::NotFound => Failure::Input(anyhow!("there is no such {missing}")),
         Code::Invalid if !problem.errors.is_empty() => {
             Failure::Input(anyhow!(flags(&problem.errors)))
         }

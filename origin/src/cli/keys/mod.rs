@@ -1,7 +1,7 @@
 //! `darkroom keys`: what an admin does with the edge's keys, from a terminal.
 
 mod create;
-mod edge;
+pub(super) mod edge;
 mod table;
 
 use std::io::{self, Write as _};
