@@ -8,6 +8,7 @@ use axum::Router;
 use darkroom_shared::signature::Secret;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::addresses::Addresses;
@@ -21,8 +22,10 @@ use crate::jobs::{
     JobQueueOptions, Pace, Phase, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
+use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
+use crate::webhooks::Deliverer;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
 /// minute after it was told to end.
@@ -45,6 +48,8 @@ pub struct ServiceOptions {
     pub storage: Storage,
     /// The folder of this service alone, where pictures wait for the store.
     pub data_dir: PathBuf,
+    /// How servers that callers name are reached.
+    pub outbound: Outbound,
 }
 
 /// A running service: its engine's thread, its tasks, and its router.
@@ -56,6 +61,7 @@ pub struct Service {
     database: Database,
     delivery: Arc<Delivery>,
     worker_ended: oneshot::Receiver<()>,
+    webhooks: JoinHandle<()>,
 }
 
 /// Why a service cannot start.
@@ -123,12 +129,18 @@ impl Service {
         };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
         let delivery = Arc::new(delivery);
+        let deliverer = Deliverer {
+            database: database.clone(),
+            addresses: options.addresses.clone(),
+            outbound: options.outbound.clone(),
+        };
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
             storage,
             engine: engine.subscribe(),
             phases: phases.subscribe(),
+            outbound: options.outbound,
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
                 addresses: options.addresses,
@@ -153,6 +165,7 @@ impl Service {
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
+        let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,
@@ -161,6 +174,7 @@ impl Service {
             database,
             delivery,
             worker_ended,
+            webhooks,
         })
     }
 
@@ -228,6 +242,8 @@ impl Service {
             }
         }
         self.phases.send_replace(Phase::Stopping);
+        // It ends by itself, soon; an error would be its panic, which is in the log.
+        drop((&mut self.webhooks).await);
         // The job that took an engine down stays as it is: the next process counts the attempt.
         let broke = matches!(*self.app.engine.borrow(), EngineState::Failed(_));
         let handed_back = if broke {

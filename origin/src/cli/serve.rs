@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -9,6 +10,7 @@ use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::engine::{Engine, SdxlEngine};
+use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, S3, Storage};
 use tokio::net::TcpListener;
@@ -48,7 +50,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the socket has no address")?;
     let (model, device) = (config.model.clone(), config.device);
-    let service = Service::start(options(config), move || {
+    let service = Service::start(options(config)?, move || {
         let engine = SdxlEngine::open(&model, device)?;
         tracing::info!(device = engine.device(), "the model is loaded");
         Ok(Box::new(engine) as Box<dyn Engine>)
@@ -112,7 +114,7 @@ impl Signals {
     }
 }
 
-fn options(config: Config) -> ServiceOptions {
+fn options(config: Config) -> anyhow::Result<ServiceOptions> {
     let addresses = match &config.cloudfront_domain {
         Some(domain) => Addresses::cloudfront(domain),
         None => Addresses::edge(config.public_url.as_str()),
@@ -121,14 +123,16 @@ fn options(config: Config) -> ServiceOptions {
         Some(bucket) => Storage::S3(S3::new(bucket)),
         None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
     };
-    ServiceOptions {
+    let outbound = Outbound::new(config.allowed_networks, Arc::new(SystemLookup));
+    Ok(ServiceOptions {
         secrets: config.origin_secrets,
         addresses,
         queue_limit: config.queue_limit,
         database: config.database,
         storage,
         data_dir: config.data_dir,
-    }
+        outbound: outbound.context("the certificates cannot be read")?,
+    })
 }
 
 /// One JSON object a line, on standard error.

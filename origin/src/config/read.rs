@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use darkroom_sdxl::DeviceKind;
+use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -36,6 +37,8 @@ pub struct Config {
     pub bucket: Option<Bucket>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
+    /// [`settings::ALLOWED_NETWORKS`].
+    pub allowed_networks: Reach,
     /// [`settings::LOG`].
     pub log: String,
 }
@@ -108,6 +111,7 @@ impl Config {
         });
         let bucket = reader.bucket();
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
+        let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
         let data_dir = data_dir?;
         Some(Self {
@@ -120,6 +124,7 @@ impl Config {
             database: database.unwrap_or_else(|| Address::file(data_dir.join("darkroom.db"))),
             bucket,
             cloudfront_domain,
+            allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
             data_dir,
         })
@@ -282,6 +287,7 @@ mod tests {
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
+            ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("DARKROOM_LOG", "=,="),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();

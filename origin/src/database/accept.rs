@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, events, starts};
+use super::{Database, DatabaseError, events, outbox, starts};
 use crate::engine::Start;
 
 /// A job to be accepted.
@@ -29,6 +29,8 @@ pub struct NewJob {
     pub start: Option<Start>,
     /// Previews of each image.
     pub previews: u32,
+    /// Whom to tell how it ends.
+    pub webhook_url: Option<String>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -131,6 +133,9 @@ impl Database {
         }
         if let Some(start) = &job.start {
             starts::put(&mut transaction, &id, start).await?;
+        }
+        if let Some(url) = &job.webhook_url {
+            outbox::subscribe(&mut transaction, &id, &job.account, url).await?;
         }
         events::append(&mut transaction, &id, Status::Queued.as_str(), job.now).await?;
         transaction.commit().await?;

@@ -4,13 +4,15 @@
 //! `leases` takes back what nobody holds on to. `read` finds jobs, images and events again,
 //! `readers` says who else may, and `delete` takes images away. Every step that changes a job's
 //! status writes its event in the same transaction, so that who reads events never misses or
-//! invents one; `notices` tells of those that others write.
+//! invents one; `notices` tells of those that others write. What callers are to be told of a job's
+//! end goes through `outbox`, signed with `signing_secrets`, and stays in the `delivery_log`.
 //!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
 mod accept;
 mod address;
 mod delete;
+mod delivery_log;
 mod dialect;
 mod error;
 mod events;
@@ -18,11 +20,13 @@ mod leases;
 mod nonces;
 mod notices;
 mod open;
+mod outbox;
 mod outcome;
 mod queue;
 mod read;
 mod readers;
 mod rows;
+mod signing_secrets;
 mod starts;
 
 pub use accept::{Acceptance, NewImage, NewJob};
@@ -33,6 +37,7 @@ pub use events::StoredEvent;
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;
+pub use outbox::{DueDelivery, Verdict};
 pub use outcome::{Ended, Stored};
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::{Ahead, StoredJob};

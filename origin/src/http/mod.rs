@@ -8,6 +8,7 @@ mod app;
 mod envelope;
 mod error;
 mod events;
+mod fetched;
 mod generate;
 mod health;
 mod identity;
@@ -17,6 +18,7 @@ mod models;
 mod own_images;
 mod pictures;
 mod segment;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -40,6 +42,15 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/readers", post(job_routes::share))
         .route("/api/images/{id}", get(images::show).delete(images::delete))
         .route("/api/models", get(models::list))
+        .route("/api/webhooks/deliveries", get(webhooks::list))
+        .route(
+            "/api/webhooks/deliveries/{id}/resend",
+            post(webhooks::resend),
+        )
+        .route(
+            "/api/webhooks/secret",
+            get(webhooks::secret).post(webhooks::rotate),
+        )
         .route("/generated/{file}", get(pictures::public))
         .route("/private/generated/{file}", get(pictures::private))
         .fallback(error::no_route)

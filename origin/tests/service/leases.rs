@@ -89,6 +89,7 @@ fn job(images: usize) -> NewJob {
             .collect(),
         start: None,
         previews: 0,
+        webhook_url: None,
         now: 0,
     }
 }
@@ -337,7 +338,7 @@ async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
             assert!(
                 shared
                     .a
-                    .add_reader(&job, account, None)
+                    .add_reader(&job, account, None, None)
                     .await
                     .expect("asked")
             );
