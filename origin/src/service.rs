@@ -242,8 +242,9 @@ impl Service {
             }
         }
         self.phases.send_replace(Phase::Stopping);
-        // It ends by itself, soon; an error would be its panic, which is in the log.
-        drop((&mut self.webhooks).await);
+        // It ends by itself, soon, unless the database hangs; an error is its panic's, which is
+        // in the log.
+        drop(timeout(LAST_STEP, &mut self.webhooks).await);
         // The job that took an engine down stays as it is: the next process counts the attempt.
         let broke = matches!(*self.app.engine.borrow(), EngineState::Failed(_));
         let handed_back = if broke {

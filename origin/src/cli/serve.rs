@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -123,7 +122,7 @@ fn options(config: Config) -> anyhow::Result<ServiceOptions> {
         Some(bucket) => Storage::S3(S3::new(bucket)),
         None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
     };
-    let outbound = Outbound::new(config.allowed_networks, Arc::new(SystemLookup));
+    let outbound = Outbound::new(config.allowed_networks, SystemLookup);
     Ok(ServiceOptions {
         secrets: config.origin_secrets,
         addresses,

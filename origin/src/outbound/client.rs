@@ -41,10 +41,11 @@ impl Outbound {
     ///
     /// # Errors
     /// The system's certificates cannot be read.
-    pub fn new(reach: Reach, lookup: Arc<dyn Lookup>) -> Result<Self, reqwest::Error> {
+    pub fn new(reach: Reach, lookup: impl Lookup + 'static) -> Result<Self, reqwest::Error> {
         // An error says that this process has chosen before, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let reach = Arc::new(reach);
+        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
         let client = |is_plain| {
             let guarded = Guarded {
                 reach: Arc::clone(&reach),

@@ -15,6 +15,12 @@ pub trait Lookup: Debug + Send + Sync {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
+impl<L: Lookup> Lookup for Arc<L> {
+    fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        self.as_ref().lookup(name)
+    }
+}
+
 /// The system's resolver.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemLookup;

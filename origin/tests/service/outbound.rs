@@ -97,7 +97,7 @@ async fn public_servers_are_not_asked_without_tls() {
 
 #[tokio::test]
 async fn numbers_are_judged_too() {
-    let strict = Outbound::new(Reach::default(), Arc::new(Fickle::default())).expect("clients");
+    let strict = Outbound::new(Reach::default(), Fickle::default()).expect("clients");
     let receiver = Receiver::start().await;
     let port = receiver.address.port();
     for host in [

@@ -1,4 +1,4 @@
-//! Asking the edge, as an admin.
+//! Asking the edge, with a key.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use url::Url;
 
 use super::Failure;
 
-const EDGE_URL: &str = "DARKROOM_EDGE_URL";
+/// The variable that holds the edge's address.
+pub const EDGE_URL: &str = "DARKROOM_EDGE_URL";
 const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
 /// For a whole answer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,8 +32,29 @@ pub struct EdgeArgs {
     admin_key: Option<SecretString>,
 }
 
+/// What is asked for, in words for whoever typed the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// The variable that holds the key.
+    pub variable: &'static str,
+    /// The scope that the key needs.
+    pub scope: &'static str,
+    /// What a key without it may not do.
+    pub deed: &'static str,
+    /// What to say where a thing is not there.
+    pub missing: &'static str,
+}
+
+const KEYS: Words = Words {
+    variable: ADMIN_KEY,
+    scope: "admin",
+    deed: "manage keys",
+    missing: "there is no such key: `darkroom keys list` shows which there are",
+};
+
 /// The edge.
 pub struct Edge {
+    words: Words,
     url: String,
     key: ApiKey,
     http: Client,
@@ -41,19 +63,26 @@ pub struct Edge {
 impl Edge {
     /// The edge that the flags name.
     pub fn new(args: &EdgeArgs) -> Result<Self, Failure> {
-        let text = args.admin_key.as_ref().map(SecretString::expose_secret);
+        Self::with(&args.edge_url, args.admin_key.as_ref(), KEYS)
+    }
+
+    /// The edge at an address, asked with a key.
+    pub fn with(edge_url: &str, key: Option<&SecretString>, words: Words) -> Result<Self, Failure> {
+        let text = key.map(SecretString::expose_secret);
         let key = ApiKey::parse(text.unwrap_or_default().trim()).ok_or_else(|| {
+            let Words {
+                scope, variable, ..
+            } = words;
             Failure::Input(anyhow!(
-                "a key with the scope `admin` is needed: set {ADMIN_KEY} to one (dk_…)"
+                "a key with the scope `{scope}` is needed: set {variable} to one (dk_…)"
             ))
         })?;
-        let url: Option<Url> = args.edge_url.parse().ok();
+        let url: Option<Url> = edge_url.parse().ok();
         let url = url
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
                 Failure::Input(anyhow!(
-                    "`{}` is no address: set {EDGE_URL} to the edge's, as https://edge.example.com",
-                    args.edge_url
+                    "`{edge_url}` is no address: set {EDGE_URL} to the edge's, as https://edge.example.com"
                 ))
             })?;
         // TLS by the same library and with the same primitives as the store's client. An error
@@ -66,6 +95,7 @@ impl Edge {
             .build()
             .context("no HTTP here")?;
         Ok(Self {
+            words,
             url: url.as_str().trim_end_matches('/').to_owned(),
             key,
             http,
@@ -119,7 +149,7 @@ impl Edge {
             return Ok(json.with_context(|| self.is_no_edge(status.as_u16()))?);
         }
         match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(failure(&problem)),
+            Ok(problem) => Err(failure(&problem, self.words)),
             Err(_) => Err(anyhow!(self.is_no_edge(status.as_u16())).into()),
         }
     }
@@ -131,17 +161,21 @@ impl Edge {
 }
 
 /// What a problem means to who typed the command, and what to do.
-fn failure(problem: &Problem) -> Failure {
+fn failure(problem: &Problem, words: Words) -> Failure {
+    let Words {
+        variable,
+        scope,
+        deed,
+        missing,
+    } = words;
     match problem.code {
         Code::Unauthorized => Failure::Input(anyhow!(
-            "the edge does not know this key: {ADMIN_KEY} must be one that is neither expired nor revoked"
+            "the edge does not know this key: {variable} must be one that is neither expired nor revoked"
         )),
         Code::Forbidden => Failure::Input(anyhow!(
-            "this key may not manage keys: {ADMIN_KEY} must be one with the scope `admin`"
+            "this key may not {deed}: {variable} must be one with the scope `{scope}`"
         )),
-        Code::NotFound => Failure::Input(anyhow!(
-            "there is no such key: `darkroom keys list` shows which there are"
-        )),
+        Code::NotFound => Failure::Input(anyhow!(missing)),
         Code::Invalid if !problem.errors.is_empty() => {
             Failure::Input(anyhow!(flags(&problem.errors)))
         }

@@ -9,7 +9,6 @@ pub mod receiver;
 pub mod sse;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -63,7 +62,7 @@ impl Default for Setup {
 /// Reaches servers of this machine at 127.0.0.1, and no others but public ones.
 pub fn outbound() -> Outbound {
     let reach = Reach::parse("127.0.0.1").expect("a network");
-    Outbound::new(reach, Arc::new(SystemLookup)).expect("clients")
+    Outbound::new(reach, SystemLookup).expect("clients")
 }
 
 pub fn secrets() -> Vec<Secret> {
