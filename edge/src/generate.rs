@@ -60,7 +60,7 @@ impl Wanted {
         body: &[u8],
         origin: &Origin,
     ) -> Result<Self, Failure> {
-        let mut request = GenerateRequest::from_json(body)?;
+        let mut request = GenerateRequest::within(&settings::reach(&call.env)?, body)?;
         delivery::check_offered(&call.env, request.visibility)?;
         let deadline = call.header(deadline::HEADER);
         let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
@@ -91,9 +91,10 @@ impl Wanted {
     }
 
     /// The name under which others may have asked for the same. A seed that was drawn just now was
-    /// never asked for before.
+    /// never asked for before. Who wants to be told of the end wants a job of its own.
     fn shared(&self) -> Option<&str> {
-        self.name.as_deref().filter(|_| self.request.seed.is_some())
+        let is_shared = self.request.seed.is_some() && self.request.webhook_url.is_none();
+        self.name.as_deref().filter(|_| is_shared)
     }
 
     /// The name under which others may join. Previews are not the recipe's: who joins a flight

@@ -41,6 +41,7 @@ enum Keyed {
     Generate,
     OpenAi(openai::Route),
     Pass,
+    PassSecret,
     PassJob,
     PassEvents,
     DeleteImage,
@@ -115,6 +116,21 @@ const TABLE: &[Row] = &[
     Row(
         "/api/posts/{id}/restore",
         &[("POST", Action::For(WRITER, Keyed::MarkPost))],
+    ),
+    Row(
+        "/api/webhooks/deliveries",
+        &[("GET", Action::For(READER, Keyed::Pass))],
+    ),
+    Row(
+        "/api/webhooks/deliveries/{id}/resend",
+        &[("POST", Action::For(MAKER, Keyed::Pass))],
+    ),
+    Row(
+        "/api/webhooks/secret",
+        &[
+            ("GET", Action::For(MAKER, Keyed::PassSecret)),
+            ("POST", Action::For(MAKER, Keyed::PassSecret)),
+        ],
     ),
     Row(
         "/v1/images/generations",
@@ -217,7 +233,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Some(Action::For(scopes, action) | Action::Public(scopes, action)) => {
             let caller = auth::caller(&call, scopes).await?;
             let kind = match action {
-                Keyed::CreateKey | Keyed::RotateKey => Kind::Secret,
+                Keyed::CreateKey | Keyed::RotateKey | Keyed::PassSecret => Kind::Secret,
                 _ => Kind::Plain,
             };
             let work = async |call| keyed(action, call, &caller).await;
@@ -244,7 +260,7 @@ async fn answer(action: Keyed, call: Call, caller: &Caller) -> Answer {
     match action {
         Keyed::Generate => generate::generate(call, caller).await,
         Keyed::OpenAi(route) => openai::answer(route, call, caller).await,
-        Keyed::Pass => passing::pass(&call, caller).await,
+        Keyed::Pass | Keyed::PassSecret => passing::pass(&call, caller).await,
         Keyed::PassJob => passing::pass_job(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
         Keyed::DeleteImage => images::delete(&call, caller).await,

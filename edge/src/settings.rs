@@ -9,6 +9,7 @@ use darkroom_shared::allowance::Allowance;
 use darkroom_shared::cors::AllowedOrigins;
 use darkroom_shared::jwt::Expected;
 use darkroom_shared::origins::parse_urls;
+use darkroom_shared::outside::Reach;
 use darkroom_shared::problem::Code;
 use darkroom_shared::signature::Secret;
 use worker::Env;
@@ -26,6 +27,7 @@ pub const KEYS: &str = "KEYS";
 /// The Analytics Engine dataset that is told of each request, where one is bound.
 pub const ANALYTICS: &str = "ANALYTICS";
 const CORS_ORIGINS: &str = "CORS_ORIGINS";
+const ALLOWED_NETWORKS: &str = "ALLOWED_NETWORKS";
 
 /// The Durable Objects of the keys' allowances.
 pub const KEY_ALLOWANCES: &str = "KEY_ALLOWANCES";
@@ -90,6 +92,12 @@ pub fn allowed_origins(env: &Env) -> Result<Option<AllowedOrigins>, Failure> {
         })
     })
     .transpose()
+}
+
+/// How far addresses in requests may lead: the origin's `DARKROOM_ALLOWED_NETWORKS` must say the same.
+pub fn reach(env: &Env) -> Result<Reach, Failure> {
+    let text = optional(env, ALLOWED_NETWORKS).unwrap_or_default();
+    Reach::parse(&text).map_err(|reason| wrong(ALLOWED_NETWORKS, &reason))
 }
 
 /// The digest of the first admin key, in lower-case hex.

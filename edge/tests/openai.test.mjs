@@ -185,7 +185,7 @@ describe("an edit", () => {
     await invalid([["prompt", "p"], ["image[]", file()], ["image[]", file()]], "image");
     await invalid([["prompt", "p"], ["image", file()], ["mask", file(Buffer.alloc(9))]], "mask");
     await invalid([["prompt", "p"], ["image", file()], ["darkroom[colour]", "red"]], "darkroom.colour");
-    const address = { prompt: "p", image: "https://example.com/a.png" };
+    const address = { prompt: "p", image: "https://10.0.0.1/a.png" };
     await refused(await edge.post("/v1/images/edits", address), 400, "image", "invalid_request");
     assert.deepEqual(studio.asked, []);
   });

@@ -4,6 +4,8 @@
 //! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
 //! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
 //! the engine goes on. [`housekeeping`] looks after what is stored. [`service`] puts these together, from what [`config`] says.
+//! the engine goes on. [`webhooks`] tell callers of the end. Whatever server a caller names is asked
+//! through [`outbound`]. [`service`] puts these together, from what [`config`] says.
 
 pub mod addresses;
 mod atomic_file;
@@ -18,8 +20,10 @@ pub mod http;
 pub mod inputs;
 pub mod jobs;
 pub mod machine;
+pub mod outbound;
 pub mod service;
 pub mod spool;
 pub mod storage;
+pub mod webhooks;
 
 pub use atomic_file::{check_writable, write_atomically};

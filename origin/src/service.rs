@@ -8,6 +8,7 @@ use axum::Router;
 use darkroom_shared::signature::Secret;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::addresses::Addresses;
@@ -22,8 +23,10 @@ use crate::jobs::{
     JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
+use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
+use crate::webhooks::Deliverer;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
 /// minute after it was told to end.
@@ -50,6 +53,8 @@ pub struct ServiceOptions {
     pub keeping: KeeperOptions,
     /// The folder of this service alone, where pictures wait for the store.
     pub data_dir: PathBuf,
+    /// How servers that callers name are reached.
+    pub outbound: Outbound,
 }
 
 /// A running service: its engine's thread, its tasks, and its router.
@@ -61,6 +66,7 @@ pub struct Service {
     database: Database,
     delivery: Arc<Delivery>,
     worker_ended: oneshot::Receiver<()>,
+    webhooks: JoinHandle<()>,
 }
 
 /// Why a service cannot start.
@@ -134,6 +140,11 @@ impl Service {
             invalidates: false,
         };
         let keeper = Keeper::new(purge.clone(), options.keeping);
+        let deliverer = Deliverer {
+            database: database.clone(),
+            addresses: options.addresses.clone(),
+            outbound: options.outbound.clone(),
+        };
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
@@ -142,6 +153,7 @@ impl Service {
             addresses: options.addresses.clone(),
             engine: engine.subscribe(),
             phases: phases.subscribe(),
+            outbound: options.outbound,
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
                 addresses: options.addresses,
@@ -169,6 +181,7 @@ impl Service {
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
         tokio::spawn(keeper.keep(phases.subscribe()));
+        let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,
@@ -177,6 +190,7 @@ impl Service {
             database,
             delivery,
             worker_ended,
+            webhooks,
         })
     }
 
@@ -244,6 +258,9 @@ impl Service {
             }
         }
         self.phases.send_replace(Phase::Stopping);
+        // It ends by itself, soon, unless the database hangs; an error is its panic's, which is
+        // in the log.
+        drop(timeout(LAST_STEP, &mut self.webhooks).await);
         // The job that took an engine down stays as it is: the next process counts the attempt.
         let broke = matches!(*self.app.engine.borrow(), EngineState::Failed(_));
         let handed_back = if broke {

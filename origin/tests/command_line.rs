@@ -190,6 +190,29 @@ fn posts_says_what_it_needs_before_it_asks_anybody() {
 }
 
 #[test]
+fn webhooks_says_what_it_needs_before_it_asks_anybody() {
+    let key = format!("dk_{}", "0".repeat(43));
+    for (args, api_key, expected, part) in [
+        ("list", "", 2, "set DARKROOM_API_KEY"),
+        ("resend ../x", &key, 2, "`darkroom webhooks list`"),
+        ("list --limit 0", &key, 2, "1..=100"),
+        (
+            "secret --rotate --edge-url http://127.0.0.1:1",
+            &key,
+            1,
+            "is DARKROOM_EDGE_URL right?",
+        ),
+    ] {
+        let args: Vec<_> = ["webhooks"].into_iter().chain(args.split(' ')).collect();
+        let mut command = darkroom(&args);
+        let (code, out, error) = run(command.env("DARKROOM_API_KEY", api_key));
+        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
+        assert!(error.contains(part), "{part} in {error}");
+        assert!(!error.contains(&key), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     let mut command = darkroom(&["serve", "--listen", "here"]);
     let (code, _, error) = run(command.env("DARKROOM_CONFIG", ""));

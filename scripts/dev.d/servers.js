@@ -58,6 +58,7 @@ async function startEdge(children, state, setup) {
     SIGNING_KEYS: setup.signingKeys,
     // One domain for both, so that public and private addresses begin alike.
     CLOUDFRONT_DOMAIN: process.env.AWS_CLOUDFRONT_DOMAIN || '',
+    ALLOWED_NETWORKS: process.env.DARKROOM_ALLOWED_NETWORKS || '',
     // Nobody who tries things on their own machine is to meet these.
     RATE_PER_MINUTE: '1000000',
     DAILY_IMAGES: '1000000',

@@ -91,7 +91,7 @@ impl Fields {
     pub(crate) fn read<T>(
         &mut self,
         field: &str,
-        read: fn(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let value = self.take(field)?;
         let text = value.as_str().ok_or_else(|| "must be a string".to_owned());

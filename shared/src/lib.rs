@@ -12,7 +12,9 @@
 //! ([`deadline`]). The edge proves to the origin who is calling with a signature ([`signature`]), in
 //! the course of a trace ([`trace`]), asking whichever origin is well ([`origins`]). Private pictures
 //! are fetched with signed URLs ([`signed_url`]). Pages of other sites may call where that is allowed
-//! ([`cors`]). Posts ([`posts`]) are texts with a picture. What goes wrong is a problem document ([`problem`]). OpenAI's images API is told in
+//! ([`cors`]). Posts ([`posts`]) are texts with a picture. Servers that callers name are asked where
+//! they may be ([`outside`]), and told how jobs end ([`webhook`]). What goes wrong is a problem
+//! document ([`problem`]). OpenAI's images API is told in
 //! these terms ([`openai`]).
 
 // Nothing here may panic: in the edge that would end the wasm instance, and with it every request
@@ -48,6 +50,7 @@ pub mod limits;
 pub mod model;
 pub mod openai;
 pub mod origins;
+pub mod outside;
 pub mod posts;
 pub mod prefer;
 pub mod previews;
@@ -59,3 +62,4 @@ pub mod signature;
 pub mod signed_url;
 pub mod timestamp;
 pub mod trace;
+pub mod webhook;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fields::Fields;
 use crate::input::Source;
 use crate::limits::{LIMITS, Range};
+use crate::outside::Reach;
 use crate::problem::Problem;
 
 /// The largest body that is taken, in bytes.
@@ -17,7 +18,7 @@ pub const MAX_SEED: u64 = (1 << 53) - 1;
 const NAME: Range<u64> = Range { min: 1, max: 100 };
 
 /// Fields of the contract that no engine here serves yet: refused by name, never ignored.
-const NOT_OFFERED: [&str; 2] = ["loras", "webhook_url"];
+const NOT_OFFERED: [&str; 1] = ["loras"];
 
 /// File format of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -165,29 +166,39 @@ pub struct GenerateRequest {
     pub mask_channel: MaskChannel,
     /// How much is made anew: above 0, up to 1.
     pub strength: Option<f64>,
+    /// Whom to tell how the job ends: an https address.
+    pub webhook_url: Option<String>,
 }
 
 impl GenerateRequest {
-    /// Reads and checks a request's body.
+    /// Reads and checks a request's body, whose addresses must be public ones.
+    ///
+    /// # Errors
+    /// As [`GenerateRequest::within`].
+    pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        Self::within(&Reach::default(), body)
+    }
+
+    /// Reads and checks a request's body, whose addresses must be within `reach`.
     ///
     /// # Errors
     /// [`Code::Malformed`](crate::problem::Code::Malformed) for a body that is no JSON object,
     /// [`Code::Invalid`](crate::problem::Code::Invalid) with every offending field for one whose
     /// values are not allowed.
-    pub fn from_json(body: &[u8]) -> Result<Self, Problem> {
+    pub fn within(reach: &Reach, body: &[u8]) -> Result<Self, Problem> {
         let mut fields = Fields::from_json(body)?;
-        let request = Self::read(&mut fields);
+        let request = Self::read(&mut fields, reach);
         fields.finish(&NOT_OFFERED)?;
         Ok(request)
     }
 
-    /// Whether it names images that only the origin can look up: its recipe, and so the recipe's
-    /// hash, is not known before that.
+    /// Whether it names images, by id or by address, that only the origin can look up: its recipe,
+    /// and so the recipe's hash, is not known before that.
     #[must_use]
     pub fn names_images(&self) -> bool {
         [&self.init_image, &self.mask]
             .into_iter()
-            .any(|source| matches!(source, Some(Source::Image(_))))
+            .any(|source| matches!(source, Some(Source::Image(_) | Source::Address(_))))
     }
 
     /// Forgets the pictures that were sent along: their digests are in the recipe by then.
@@ -197,7 +208,7 @@ impl GenerateRequest {
         }
     }
 
-    fn read(fields: &mut Fields) -> Self {
+    fn read(fields: &mut Fields, reach: &Reach) -> Self {
         let prompt = fields.text("prompt", LIMITS.prompt);
         match &prompt {
             None if !fields.has_error("prompt") => fields.error("prompt", "is needed"),
@@ -228,14 +239,17 @@ impl GenerateRequest {
             previews: fields
                 .whole("previews", LIMITS.previews)
                 .map_or(0, |previews| previews as u32),
-            init_image: fields.read("init_image", Source::parse),
-            mask: fields.read("mask", Source::parse),
+            init_image: fields.read("init_image", |text| Source::parse(text, reach)),
+            mask: fields.read("mask", |text| Source::parse(text, reach)),
             mask_channel: fields.choice(
                 "mask_channel",
                 &[MaskChannel::Luminance, MaskChannel::Alpha],
                 MaskChannel::as_str,
             ),
             strength: fields.number("strength", LIMITS.strength),
+            webhook_url: fields.read("webhook_url", |text| {
+                reach.check(text).map(|()| text.to_owned())
+            }),
         };
         request.check_inputs(fields);
         if request.jpeg_quality.is_some() && request.format != Format::Jpeg {
@@ -454,6 +468,21 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_public_unless_others_are_allowed() {
+        let inner = json!({
+            "prompt": "p", "webhook_url": "http://127.0.0.1/", "init_image": "https://10.0.0.1/",
+        });
+        assert_eq!(errors(&inner.to_string()), ["init_image", "webhook_url"]);
+        let reach = Reach::parse("127.0.0.1,10.0.0.0/8").expect("networks");
+        let taken = GenerateRequest::within(&reach, inner.to_string().as_bytes()).expect("valid");
+        assert_eq!(taken.webhook_url.as_deref(), Some("http://127.0.0.1/"));
+        assert!(taken.names_images());
+        let public = json!({ "prompt": "p", "webhook_url": "https://example.com/hook?a=b" });
+        assert!(GenerateRequest::from_json(public.to_string().as_bytes()).is_ok());
+        assert_eq!(errors(r#"{"prompt":"p","webhook_url":5}"#), ["webhook_url"]);
+    }
+
+    #[test]
     fn only_a_jpeg_has_a_quality() {
         let jpeg = br#"{"prompt":"p","format":"jpeg","jpeg_quality":80}"#;
         let request = GenerateRequest::from_json(jpeg).expect("valid");
@@ -474,7 +503,7 @@ mod tests {
         }
     }
 
-    const FIELDS: [&str; 19] = [
+    const FIELDS: [&str; 20] = [
         "prompt",
         "negative_prompt",
         "task_id",
@@ -494,6 +523,7 @@ mod tests {
         "mask",
         "mask_channel",
         "strength",
+        "webhook_url",
     ];
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -9,6 +9,7 @@ mod reconcile;
 mod posts;
 mod serve;
 mod settings;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -56,6 +57,8 @@ enum Command {
     Parity(parity::ParityArgs),
     /// Print every setting as a Markdown table
     Settings,
+    /// Show what webhooks are signed with and were told, and tell them again
+    Webhooks(webhooks::WebhooksArgs),
 }
 
 /// How a command failed: by what it was given, or by what happened.
@@ -101,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Posts(args) => posts::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Settings => settings::run(),
+        Command::Webhooks(args) => webhooks::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

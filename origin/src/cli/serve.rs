@@ -10,6 +10,7 @@ use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::housekeeping::KeeperOptions;
+use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, S3, Storage};
 use tokio::net::TcpListener;
@@ -49,7 +50,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the socket has no address")?;
     let (model, device) = (config.model.clone(), config.device);
-    let service = Service::start(options(config), move || {
+    let service = Service::start(options(config)?, move || {
         let engine = SdxlEngine::open(&model, device)?;
         tracing::info!(device = engine.device(), "the model is loaded");
         Ok(Box::new(engine) as Box<dyn Engine>)
@@ -113,13 +114,14 @@ impl Signals {
     }
 }
 
-fn options(config: Config) -> ServiceOptions {
+fn options(config: Config) -> anyhow::Result<ServiceOptions> {
     let addresses = match &config.cloudfront_domain {
         Some(domain) => Addresses::cloudfront(domain),
         None => Addresses::edge(config.public_url.as_str()),
     };
     let storage = storage(&config);
-    ServiceOptions {
+    let outbound = Outbound::new(config.allowed_networks, SystemLookup);
+    Ok(ServiceOptions {
         secrets: config.origin_secrets,
         addresses,
         queue_limit: config.queue_limit,
@@ -130,7 +132,8 @@ fn options(config: Config) -> ServiceOptions {
             retention_days: config.retention_days,
         },
         data_dir: config.data_dir,
-    }
+        outbound: outbound.context("the certificates cannot be read")?,
+    })
 }
 
 /// The store that the configuration names.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use darkroom_sdxl::DeviceKind;
+use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -40,6 +41,8 @@ pub struct Config {
     pub retention_days: Option<u32>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
+    /// [`settings::ALLOWED_NETWORKS`].
+    pub allowed_networks: Reach,
     /// [`settings::LOG`].
     pub log: String,
 }
@@ -133,6 +136,7 @@ impl Config {
         let retention_days = reader.retention_days();
         let bucket = reader.bucket(retention_days.flatten());
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
+        let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
         let data_dir = data_dir?;
         Some(Self {
@@ -147,6 +151,7 @@ impl Config {
             bucket,
             retention_days: retention_days?,
             cloudfront_domain,
+            allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
             data_dir,
         })
@@ -340,6 +345,7 @@ mod tests {
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
+            ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),

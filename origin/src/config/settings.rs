@@ -68,6 +68,8 @@ settings! {
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
+    ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",
+        "Networks that webhooks and pictures' addresses may lead to although they are not public, without TLS too: `10.0.0.0/8,127.0.0.1`, say. Give the edge the same as `ALLOWED_NETWORKS`.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",
         "What to log, in the syntax of `RUST_LOG`, which is read where this is unset.";
 }

@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, Priority, events, starts, turns};
+use super::{Database, DatabaseError, Priority, events, outbox, starts, turns};
 use crate::engine::Start;
 
 /// A job to be accepted.
@@ -31,6 +31,8 @@ pub struct NewJob {
     pub previews: u32,
     /// How it stands beside others.
     pub priority: Priority,
+    /// Whom to tell how it ends.
+    pub webhook_url: Option<String>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -145,6 +147,9 @@ impl Database {
         }
         if let Some(start) = &job.start {
             starts::put(&mut transaction, &id, start).await?;
+        }
+        if let Some(url) = &job.webhook_url {
+            outbox::subscribe(&mut transaction, &id, &job.account, url).await?;
         }
         events::append(&mut transaction, &id, Status::Queued.as_str(), job.now).await?;
         transaction.commit().await?;

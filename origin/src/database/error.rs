@@ -44,4 +44,7 @@ pub enum DatabaseError {
     /// A recipe cannot be written.
     #[error("the recipe cannot be written as JSON")]
     Recipe(#[source] serde_json::Error),
+    /// The system has no random numbers.
+    #[error("the system has no random numbers for a secret")]
+    Random(#[from] getrandom::Error),
 }

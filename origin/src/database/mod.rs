@@ -8,12 +8,15 @@
 //! invents one; `notices` tells of those that others write. `posts` keeps the catalog.
 //!
 //! `turns` says in which order jobs are taken up, and `waiting` how many come before one.
+//! invents one; `notices` tells of those that others write. What callers are to be told of a job's
+//! end goes through `outbox`, signed with `signing_secrets`, and stays in the `delivery_log`.
 //!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
 mod accept;
 mod address;
 mod delete;
+mod delivery_log;
 mod dialect;
 mod error;
 mod events;
@@ -21,6 +24,7 @@ mod leases;
 mod nonces;
 mod notices;
 mod open;
+mod outbox;
 mod outcome;
 mod purge;
 mod posts;
@@ -28,6 +32,7 @@ mod queue;
 mod read;
 mod readers;
 mod rows;
+mod signing_secrets;
 mod starts;
 mod turns;
 mod waiting;
@@ -42,6 +47,7 @@ pub use events::StoredEvent;
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;
+pub use outbox::{DueDelivery, Verdict};
 pub use outcome::{Ended, Stored};
 pub use purge::Doomed;
 pub use posts::{OwnPost, PostError};

@@ -8,7 +8,7 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 
-use super::{Database, DatabaseError, Lease, events, starts};
+use super::{Database, DatabaseError, Lease, events, outbox, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
 pub type Ended = bool;
@@ -102,8 +102,8 @@ impl Database {
     }
 }
 
-/// Brings a job that has not ended to its final status, with the event. One that was never taken
-/// up has cost nothing: its account's next one need not wait behind it.
+/// Brings a job that has not ended to its final status, with the event and what is to be told of
+/// it. One that was never taken up has cost nothing: its account's next one need not wait behind it.
 pub(super) async fn end(
     connection: &mut AnyConnection,
     job: &str,
@@ -128,6 +128,7 @@ pub(super) async fn end(
     if ended {
         starts::remove(connection, job).await?;
         events::append(connection, job, status.as_str(), now).await?;
+        outbox::put(connection, job).await?;
     }
     Ok(ended)
 }

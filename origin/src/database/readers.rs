@@ -4,7 +4,7 @@ use darkroom_shared::job::Status;
 use darkroom_shared::timestamp::UnixMillis;
 
 use super::outcome::{Ended, end};
-use super::{Database, DatabaseError};
+use super::{Database, DatabaseError, outbox};
 
 /// What came of an account's giving a job up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub enum GivenUp {
 }
 
 impl Database {
-    /// Lets an account see a job as its own. False where there is no such job, or one whose
-    /// pictures are not public.
+    /// Lets an account see a job as its own, and be told at `webhook_url` how it ends. False where
+    /// there is no such job, or one whose pictures are not public.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -26,6 +26,7 @@ impl Database {
         job: &str,
         account: &str,
         task_id: Option<&str>,
+        webhook_url: Option<&str>,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
         let public: Option<i64> = sqlx::query_scalar(
@@ -47,6 +48,19 @@ impl Database {
             .bind(task_id)
             .execute(&mut *transaction)
             .await?;
+        }
+        if let (true, Some(url)) = (is_public, webhook_url) {
+            // Who ends the job now waits, and finds this; or it has ended, and is told of at once.
+            let status: String = sqlx::query_scalar(
+                "UPDATE jobs SET account = account WHERE id = $1 RETURNING status",
+            )
+            .bind(job)
+            .fetch_one(&mut *transaction)
+            .await?;
+            outbox::subscribe(&mut transaction, job, account, url).await?;
+            if Status::parse(&status).is_some_and(Status::is_final) {
+                outbox::put(&mut transaction, job).await?;
+            }
         }
         transaction.commit().await?;
         Ok(is_public)
@@ -104,6 +118,9 @@ impl Database {
             }
             _ => GivenUp::ByOne,
         };
+        if given_up == GivenUp::ByOne {
+            outbox::unsubscribe(&mut transaction, job, account).await?;
+        }
         transaction.commit().await?;
         Ok(given_up)
     }

@@ -12,6 +12,7 @@ use crate::addresses::Addresses;
 use crate::database::Database;
 use crate::housekeeping::Purge;
 use crate::jobs::{EngineState, JobQueue, Phase};
+use crate::outbound::Outbound;
 use crate::storage::Storage;
 
 /// What handlers work with. Clones share everything.
@@ -33,6 +34,8 @@ pub struct App {
     pub phases: watch::Receiver<Phase>,
     /// Where jobs are handed in.
     pub queue: JobQueue,
+    /// How servers that callers name are reached.
+    pub outbound: Outbound,
 }
 
 impl App {

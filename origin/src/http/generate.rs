@@ -17,7 +17,7 @@ use darkroom_shared::request::GenerateRequest;
 use uuid::Uuid;
 
 use super::identity::Caller;
-use super::{ApiError, App, own_images};
+use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
 use crate::database::Priority;
 use crate::jobs::Order;
@@ -35,20 +35,25 @@ pub(super) async fn generate(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
-    let mut request = GenerateRequest::from_json(&body)?;
+    let mut request = GenerateRequest::within(app.outbound.reach(), &body)?;
+    let (id, prefer) = (job_id(query.as_deref())?, preference(&headers));
     let model = app.model()?;
     let (models, seed) = (slice::from_ref(&*model), random_seed()?);
     let mut recipe = Recipe::complete(&request, models, seed)?;
     if request.names_images() {
+        // What was there when the job was accepted may be gone, or another picture.
+        if let Some(job) = app.queue.job(&account, &id.to_string()).await? {
+            return Ok(follow(&app, &account, job, prefer).await);
+        }
+        fetched::fetch(&app.outbound, &mut request).await?;
         own_images::look_up(&app, &account, &mut request).await?;
         recipe = Recipe::complete(&request, models, seed)?;
     }
     let start = inputs::start(&request, &recipe).await;
     let start = start.map_err(ApiError::internal)?;
     let start = start.map_err(|error| vec![error])?;
-    let prefer = preference(&headers);
     let order = Order {
-        id: job_id(query.as_deref())?,
+        id,
         account: &account,
         request: &request,
         recipe,
@@ -58,8 +63,13 @@ pub(super) async fn generate(
         now: clock::now(),
     };
     let accepted = app.queue.accept(order).await?;
+    Ok(follow(&app, &account, accepted, prefer).await)
+}
+
+/// Waits for the end of a job that is on record, and answers.
+async fn follow(app: &App, account: &str, accepted: Job, prefer: Prefer) -> Response {
     let limit = patience(prefer, accepted.eta_seconds);
-    let job = match app.queue.wait(&account, &accepted.id, limit).await {
+    let job = match app.queue.wait(account, &accepted.id, limit).await {
         Ok(job) => job.unwrap_or(accepted),
         Err(error) => {
             // The job is on record, so a caller who was told to try again would get it twice.
@@ -71,7 +81,7 @@ pub(super) async fn generate(
     if let Some(applied) = prefer.to_header().and_then(|value| value.try_into().ok()) {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
-    Ok(response)
+    response
 }
 
 /// How long to wait for a job. A caller who said how long they would is not kept waiting for what

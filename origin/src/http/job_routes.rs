@@ -56,29 +56,34 @@ pub(super) async fn share(
     Segment(id): Segment,
     Json(label): Json<Label>,
 ) -> Result<StatusCode, ApiError> {
-    let task_id = label.task_id.as_deref();
-    if app.queue.share(&account, &id, task_id).await? {
+    let (task_id, webhook_url) = (label.task_id.as_deref(), label.webhook_url.as_deref());
+    if let Some(Err(message)) = webhook_url.map(|url| app.outbound.reach().check(url)) {
+        let field = "webhook_url".to_owned();
+        return Err(vec![FieldError { field, message }].into());
+    }
+    if app.queue.share(&account, &id, task_id, webhook_url).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::not_found("job"))
     }
 }
 
-/// What a job is called by whoever shares it.
+/// What a job is called by whoever shares it, and where that one is told of its end.
 #[derive(Deserialize)]
 pub(super) struct Label {
     task_id: Option<String>,
+    webhook_url: Option<String>,
 }
 
 /// Which page of a list.
 #[derive(Debug, PartialEq, Eq)]
-struct ListQuery {
-    cursor: Option<String>,
-    limit: u32,
+pub(super) struct ListQuery {
+    pub(super) cursor: Option<String>,
+    pub(super) limit: u32,
 }
 
 impl ListQuery {
-    fn read(query: &str) -> Result<Self, ApiError> {
+    pub(super) fn read(query: &str) -> Result<Self, ApiError> {
         let mut read = Self {
             cursor: None,
             limit: DEFAULT_LIMIT,

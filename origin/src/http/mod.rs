@@ -9,6 +9,7 @@ mod envelope;
 mod error;
 mod etag;
 mod events;
+mod fetched;
 mod generate;
 mod health;
 mod identity;
@@ -19,6 +20,7 @@ mod own_images;
 mod pictures;
 mod posts;
 mod segment;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -48,6 +50,15 @@ pub fn router(app: App) -> Router {
             get(posts::show).patch(posts::change).delete(posts::delete),
         )
         .route("/api/posts/{slug}/restore", post(posts::restore))
+        .route("/api/webhooks/deliveries", get(webhooks::list))
+        .route(
+            "/api/webhooks/deliveries/{id}/resend",
+            post(webhooks::resend),
+        )
+        .route(
+            "/api/webhooks/secret",
+            get(webhooks::secret).post(webhooks::rotate),
+        )
         .route("/generated/{file}", get(pictures::public))
         .route("/private/generated/{file}", get(pictures::private))
         .fallback(error::no_route)

@@ -132,6 +132,7 @@ impl JobQueue {
             start: order.start,
             previews: order.request.previews,
             priority: order.priority,
+            webhook_url: order.request.webhook_url.clone(),
             now,
         };
         if let Some(deadline) = deadline {
@@ -242,7 +243,7 @@ impl JobQueue {
         self.0.database.image(account, id, &self.0.addresses).await
     }
 
-    /// Lets an account share a job; false where there is none to share.
+    /// Lets an account share a job, and be told of its end; false where there is none to share.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -251,8 +252,10 @@ impl JobQueue {
         account: &str,
         id: &str,
         task_id: Option<&str>,
+        webhook_url: Option<&str>,
     ) -> Result<bool, DatabaseError> {
-        self.0.database.add_reader(id, account, task_id).await
+        let database = &self.0.database;
+        database.add_reader(id, account, task_id, webhook_url).await
     }
 
     /// Cancels one of an account's jobs; one that has ended stays as it is. A job that another

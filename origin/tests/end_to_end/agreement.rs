@@ -13,12 +13,20 @@ use crate::stack::Stack;
 
 const PATH: &str = "/api/media/generate-image";
 const SECRET: &str = "agreement:0123456789abcdef0123456789abcdef";
-/// A picture of one pixel, a file that only begins like one, an id that is nobody's, an address.
+/// A picture of one pixel, a file that only begins like one, an id that is nobody's, an address that may
+/// not be asked.
 const PICTURES: &[&str] = &[
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB",
     "01890000-0000-4000-8000-000000000000",
-    "https://example.com/a.png",
+    "https://10.0.0.1/a.png",
+];
+/// A name that nobody has, and what may not be asked.
+const WEBHOOKS: &[&str] = &[
+    "https://nobody.invalid/hook",
+    "http://nobody.invalid/hook",
+    "https://[::1]/hook",
+    "https://0x7f.1/hook",
 ];
 /// Bodies that are put to both.
 const BODIES: usize = 150;
@@ -69,6 +77,7 @@ fn body() -> impl Strategy<Value = Value> {
             "strength",
             value((0_u32..6).prop_map(|x| json!(f64::from(x) / 4.0))),
         ),
+        ("webhook_url", value(names(WEBHOOKS))),
         ("colour", value(Just(json!("red")))),
     ];
     let fields = fields.into_iter().map(|(name, value)| {

@@ -90,6 +90,7 @@ pub fn job(images: usize) -> NewJob {
         start: None,
         previews: 0,
         priority: Priority::Normal,
+        webhook_url: None,
         now: 0,
     }
 }
@@ -343,7 +344,7 @@ async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
             assert!(
                 shared
                     .a
-                    .add_reader(&job, account, None)
+                    .add_reader(&job, account, None, None)
                     .await
                     .expect("asked")
             );

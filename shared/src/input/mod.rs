@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub use header::{Header, Kind};
 
 use crate::limits::LIMITS;
+use crate::outside::Reach;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -24,6 +25,8 @@ pub enum Source {
     File(File),
     /// One of the caller's own images, by its id: what it is only the origin knows.
     Image(String),
+    /// At an address that the origin asks: what is there only it knows.
+    Address(String),
 }
 
 /// A picture's file whose header reads well; whether the rest does shows when it is decoded.
@@ -35,11 +38,11 @@ pub struct File {
 }
 
 impl Source {
-    /// Reads an image's id, or a `data:` URL.
+    /// Reads an image's id, a `data:` URL, or an address within `reach`.
     ///
     /// # Errors
     /// What is wrong, for the caller.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, reach: &Reach) -> Result<Self, String> {
         if let Some(url) = text.strip_prefix("data:") {
             let bytes = decode(url)?;
             let size = bytes.len() as u64;
@@ -49,25 +52,24 @@ impl Source {
             }
             return File::new(bytes).map(Self::File);
         }
-        if text.starts_with("https://") {
-            let instead = "send the picture as a `data:` URL, or the id of an image of yours";
-            return Err(format!(
-                "addresses are not offered by this version; {instead}"
-            ));
+        if text.starts_with("https://") || text.starts_with("http://") {
+            reach.check(text)?;
+            return Ok(Self::Address(text.to_owned()));
         }
         let is_id = |id: Uuid| id.hyphenated().to_string() == text;
         if Uuid::try_parse(text).is_ok_and(is_id) {
             return Ok(Self::Image(text.to_owned()));
         }
-        Err("must be a `data:` URL or the id of an image of yours".to_owned())
+        Err("must be a `data:` URL, an https URL or the id of an image of yours".to_owned())
     }
 
-    /// What stands for it in a recipe: a file's digest, or as long as there is none, its id in a
-    /// form that is no digest.
+    /// What stands for it in a recipe: a file's digest, or as long as there is none, its id or
+    /// address in a form that is no digest.
     pub(crate) fn mark(&self) -> String {
         match self {
             Self::File(file) => file.sha256.clone(),
             Self::Image(id) => format!("image:{id}"),
+            Self::Address(url) => format!("address:{url}"),
         }
     }
 
@@ -76,7 +78,7 @@ impl Source {
     pub const fn file(&self) -> Option<&File> {
         match self {
             Self::File(file) => Some(file),
-            Self::Image(_) => None,
+            Self::Image(_) | Self::Address(_) => None,
         }
     }
 }
@@ -152,8 +154,12 @@ mod tests {
     /// As much of a PNG of 20 by 10 as its header is.
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x14\0\0\0\x0a\x08\x02\0\0\0";
 
+    fn parse(text: &str) -> Result<Source, String> {
+        Source::parse(text, &Reach::default())
+    }
+
     fn refusal(text: &str) -> String {
-        Source::parse(text).expect_err("refused")
+        parse(text).expect_err("refused")
     }
 
     #[test]
@@ -165,7 +171,7 @@ mod tests {
                 .trim_end_matches('=')
                 .to_owned(),
         ] {
-            let source = Source::parse(&url).expect("a picture");
+            let source = parse(&url).expect("a picture");
             let file = source.file().expect("a file");
             assert_eq!(file.bytes(), PNG);
             assert_eq!(file.header().size(), (20, 10));
@@ -176,18 +182,32 @@ mod tests {
     #[test]
     fn an_id_is_kept_and_marked_as_no_digest_is() {
         let id = "01234567-89ab-cdef-0123-456789abcdef";
-        let source = Source::parse(id).expect("an id");
+        let source = parse(id).expect("an id");
         assert_eq!(source, Source::Image(id.to_owned()));
         assert_eq!(source.mark(), format!("image:{id}"));
     }
 
     #[test]
+    fn a_public_address_is_kept() {
+        let url = "https://example.com/a.png";
+        let source = parse(url).expect("an address");
+        assert_eq!(source, Source::Address(url.to_owned()));
+        assert_eq!(source.mark(), format!("address:{url}"));
+    }
+
+    #[test]
     fn what_is_no_picture_is_refused_with_a_reason() {
-        assert!(refusal("https://example.com/a.png").contains("not offered"));
+        assert_eq!(
+            refusal("https://10.0.0.1/a.png"),
+            "must be a public address"
+        );
+        assert_eq!(
+            refusal("http://example.com/a.png"),
+            "must begin with https://"
+        );
         for text in [
             "",
             "fox",
-            "http://example.com/a.png",
             "file:///etc/passwd",
             "0123456789abcdef0123456789abcdef",
             "01234567-89AB-cdef-0123-456789abcdef",
@@ -207,7 +227,7 @@ mod tests {
         let most = LIMITS.input_bytes.max as usize;
         let mut file = PNG.to_vec();
         file.resize(most, 0);
-        assert!(Source::parse(&data_url("image/png", &file)).is_ok());
+        assert!(parse(&data_url("image/png", &file)).is_ok());
         file.push(0);
         assert!(refusal(&data_url("image/png", &file)).contains("at most 10485760 bytes"));
 
@@ -227,7 +247,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(data:[a-z/;]{0,20}(;base64)?,)?.{0,60}") {
-            let _ = Source::parse(&text).is_ok();
+            let _ = parse(&text).is_ok();
         }
     }
 }

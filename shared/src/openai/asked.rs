@@ -240,7 +240,7 @@ fn picture(value: Value) -> Result<String, &'static str> {
             let named = ["image_url", "file_id"].map(|name| map.remove(name));
             match named.into_iter().flatten().next() {
                 Some(Value::String(text)) => Ok(text),
-                _ => Err("must have a text `image_url` (a `data:` URL) or `file_id`"),
+                _ => Err("must have a text `image_url` (a `data:` or https URL) or `file_id`"),
             }
         }
         _ => Err("must be a picture"),

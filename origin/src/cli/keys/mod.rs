@@ -124,7 +124,7 @@ fn path_of(id: &str) -> Result<String, Failure> {
     Ok(format!("/api/keys/{id}"))
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let printed = io::stdout().write_all(text.as_bytes());
     Ok(printed.context("the answer cannot be printed")?)
 }

@@ -60,6 +60,11 @@ impl Call {
         .header("content-type", "application/json")
     }
 
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        self.header("content-type", "application/json")
+    }
+
     pub fn by(self, caller: &str) -> Self {
         Self {
             caller: caller.to_owned(),

@@ -5,6 +5,7 @@ pub mod call;
 pub mod databases;
 pub mod engine;
 pub mod hang_up;
+pub mod receiver;
 pub mod sse;
 
 use std::path::{Path, PathBuf};
@@ -14,8 +15,10 @@ use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
 use darkroom_origin::housekeeping::KeeperOptions;
+use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
+use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -61,6 +64,12 @@ impl Default for Setup {
             shares: None,
         }
     }
+}
+
+/// Reaches servers of this machine at 127.0.0.1, and no others but public ones.
+pub fn outbound() -> Outbound {
+    let reach = Reach::parse("127.0.0.1").expect("a network");
+    Outbound::new(reach, SystemLookup).expect("clients")
 }
 
 pub fn secrets() -> Vec<Secret> {
@@ -111,6 +120,7 @@ impl Origin {
             storage,
             keeping: setup.keeping,
             data_dir: folder.to_owned(),
+            outbound: outbound(),
         };
         let engine = setup.engine;
         let service = Service::start(options, move || Ok(Box::new(engine)))

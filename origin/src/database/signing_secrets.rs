@@ -1,0 +1,112 @@
+//! What each account's webhooks are signed with.
+
+use std::time::Duration;
+
+use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::webhook::SigningSecret;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Database, DatabaseError};
+use crate::webhooks::fresh_secret;
+
+/// How long a secret goes on signing beside the one that took its place.
+const GRACE: Duration = Duration::from_hours(24);
+
+impl Database {
+    /// An account's secret, made where there is none yet.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn signing_secret(
+        &self,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<SigningSecret, DatabaseError> {
+        let (secret, previous) = self.secret_of(account).await?;
+        Ok(shown(secret, previous.map(|(_, until)| until), now))
+    }
+
+    /// Gives an account a new secret. The one before signs as well for a day.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn rotate_signing_secret(
+        &self,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<SigningSecret, DatabaseError> {
+        let fresh = fresh_secret()?;
+        let mut transaction = self.write().await?;
+        let until: Option<UnixMillis> = sqlx::query_scalar(
+            "INSERT INTO webhook_secrets (account, secret) VALUES ($1, $2)
+             ON CONFLICT (account) DO UPDATE
+             SET previous = webhook_secrets.secret, previous_until = $3, secret = excluded.secret
+             RETURNING previous_until",
+        )
+        .bind(account)
+        .bind(fresh.expose_secret())
+        .bind(now + GRACE.as_millis() as i64)
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(shown(fresh, until, now))
+    }
+
+    /// All secrets that an account's events are signed with now, the newest first.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn signing_secrets(
+        &self,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<SecretString>, DatabaseError> {
+        let (secret, previous) = self.secret_of(account).await?;
+        let previous = previous.filter(|(_, until)| *until > now);
+        let previous = previous.map(|(secret, _)| secret);
+        Ok([secret].into_iter().chain(previous).collect())
+    }
+
+    async fn secret_of(&self, account: &str) -> Result<Stored, DatabaseError> {
+        if let Some(stored) = self.stored_secret(account).await? {
+            return Ok(stored);
+        }
+        let fresh = fresh_secret()?;
+        let mut transaction = self.write().await?;
+        // Another may have made one in the same moment: the first counts.
+        sqlx::query(
+            "INSERT INTO webhook_secrets (account, secret) VALUES ($1, $2)
+             ON CONFLICT (account) DO NOTHING",
+        )
+        .bind(account)
+        .bind(fresh.expose_secret())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let stored = self.stored_secret(account).await?;
+        Ok(stored.unwrap_or((fresh, None)))
+    }
+
+    async fn stored_secret(&self, account: &str) -> Result<Option<Stored>, DatabaseError> {
+        let row: Option<(String, Option<String>, Option<UnixMillis>)> = sqlx::query_as(
+            "SELECT secret, previous, previous_until FROM webhook_secrets WHERE account = $1",
+        )
+        .bind(account)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(row.map(|(secret, previous, until)| {
+            let previous = previous.map(SecretString::from).zip(until);
+            (secret.into(), previous)
+        }))
+    }
+}
+
+/// The secret, and the one before it with its end.
+type Stored = (SecretString, Option<(SecretString, UnixMillis)>);
+
+fn shown(secret: SecretString, until: Option<UnixMillis>, now: UnixMillis) -> SigningSecret {
+    SigningSecret {
+        secret,
+        previous_until: until.filter(|until| *until > now),
+    }
+}

@@ -1,0 +1,166 @@
+//! Two HTTP clients over one guard: with TLS to the public internet, without to what is allowed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use darkroom_shared::outside::Reach;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+
+use super::resolver::Guarded;
+use super::{Lookup, OutboundError};
+
+/// For a name's resolution, the connection and TLS.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How the service names itself.
+const USER_AGENT: &str = concat!("Darkroom/", env!("CARGO_PKG_VERSION"));
+
+/// Asks servers within a [`Reach`]. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    reach: Arc<Reach>,
+    secure: Client,
+    plain: Client,
+}
+
+/// What a GET brought.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The answer's status.
+    pub status: u16,
+    /// Its body; empty where the status is no success.
+    pub body: Vec<u8>,
+}
+
+impl Outbound {
+    /// Clients that reach as far as `reach`, and resolve names by `lookup`.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn new(reach: Reach, lookup: impl Lookup + 'static) -> Result<Self, reqwest::Error> {
+        // An error says that this process has chosen before, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let reach = Arc::new(reach);
+        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
+        let client = |is_plain| {
+            let guarded = Guarded {
+                reach: Arc::clone(&reach),
+                lookup: Arc::clone(&lookup),
+                is_plain,
+            };
+            Client::builder()
+                .dns_resolver(Arc::new(guarded))
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(CONNECTING)
+                .user_agent(USER_AGENT)
+                // Each call is judged anew.
+                .pool_max_idle_per_host(0)
+                .https_only(!is_plain)
+                .build()
+        };
+        Ok(Self {
+            secure: client(false)?,
+            plain: client(true)?,
+            reach,
+        })
+    }
+
+    /// How far it reaches.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Posts JSON and waits up to `limit` for an answer; its status. The answer's body is not read.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    pub async fn post_json(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<u16, OutboundError> {
+        let (client, url) = self.open(url)?;
+        let sent = client
+            .post(url)
+            .headers(headers)
+            .header("content-type", HeaderValue::from_static("application/json"))
+            .body(body)
+            .send();
+        let answer = timeout_at(Instant::now() + limit, sent).await;
+        let answer = answer.map_err(|_| OutboundError::TimedOut)??;
+        Ok(answer.status().as_u16())
+    }
+
+    /// Fetches up to `most` bytes within `limit`.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    pub async fn get(
+        &self,
+        url: &str,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Fetched, OutboundError> {
+        let (client, url) = self.open(url)?;
+        let fetched = async {
+            let answer = client.get(url).send().await?;
+            let status = answer.status();
+            let body = if status.is_success() {
+                read(answer, most).await?
+            } else {
+                Vec::new()
+            };
+            let status = status.as_u16();
+            Ok(Fetched { status, body })
+        };
+        let fetched = timeout_at(Instant::now() + limit, fetched).await;
+        fetched.map_err(|_| OutboundError::TimedOut)?
+    }
+
+    /// The client for an address, which no resolver sees where it is a number.
+    fn open(&self, text: &str) -> Result<(&Client, Url), OutboundError> {
+        let not_allowed = |_| OutboundError::NotAllowed;
+        self.reach.check(text).map_err(not_allowed)?;
+        let url = Url::parse(text).map_err(|_| OutboundError::NotAllowed)?;
+        let is_plain = url.scheme() != "https";
+        let address: Option<IpAddr> = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(_)) => None,
+            None => return Err(OutboundError::NotAllowed),
+        };
+        if address.is_some_and(|address| !self.reach.allows(address, is_plain)) {
+            return Err(OutboundError::NotAllowed);
+        }
+        let client = if is_plain { &self.plain } else { &self.secure };
+        Ok((client, url))
+    }
+}
+
+async fn read(mut answer: Response, most: usize) -> Result<Vec<u8>, OutboundError> {
+    let too_large = OutboundError::TooLarge { most };
+    // What a server says of its length saves reading; it is not believed.
+    if answer
+        .content_length()
+        .is_some_and(|length| length > most as u64)
+    {
+        return Err(too_large);
+    }
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await? {
+        if body.len() + piece.len() > most {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}

@@ -1,0 +1,169 @@
+//! Sends what is due.
+
+use std::time::Duration;
+
+use darkroom_shared::job::Job;
+use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::webhook::{AttemptError, Event, Kind};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::schedule::verdict;
+use super::signing;
+use crate::addresses::Addresses;
+use crate::cause::chain;
+use crate::database::{Database, DatabaseError, DueDelivery};
+use crate::jobs::Phase;
+use crate::outbound::{Outbound, OutboundError};
+
+/// How often is looked for what is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a receiver may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a claim holds: who has not recorded an attempt by then is dead.
+const LEASE: Duration = Duration::from_secs(45);
+/// Attempts at once.
+const SLOTS: usize = 32;
+/// How long attempts may go on when the process is about to end.
+const LAST: Duration = Duration::from_secs(3);
+
+const _: () = assert!(LEASE.as_secs() > 2 * PATIENCE.as_secs());
+
+/// Tells receivers what has happened.
+#[derive(Clone, Debug)]
+pub struct Deliverer {
+    /// Where it is written down.
+    pub database: Database,
+    /// Where pictures are fetched.
+    pub addresses: Addresses,
+    /// How receivers are reached.
+    pub outbound: Outbound,
+}
+
+/// Why an event was not sent, and no fault of the receiver's.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the job is no longer its account's")]
+    Gone,
+    #[error("the event cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("the event cannot be signed")]
+    Signing(#[from] standardwebhooks::WebhookError),
+    #[error("the system has no random numbers")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Deliverer {
+    /// Delivers until the process is about to end.
+    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut at_work = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                Some(ended) = at_work.join_next() => log_panic(ended),
+                () = Phase::reached(&mut phases, Phase::Stopping) => break,
+            }
+            if let Err(error) = self.begin(&mut at_work).await {
+                tracing::warn!(error = chain(&error), "due webhooks cannot be read");
+            }
+        }
+        let rest = async {
+            while let Some(ended) = at_work.join_next().await {
+                log_panic(ended);
+            }
+        };
+        if timeout(LAST, rest).await.is_err() {
+            tracing::info!("webhooks were cut off; they are sent again when their leases are over");
+        }
+    }
+
+    /// Begins as many attempts as are due and there is room for.
+    async fn begin(&self, at_work: &mut JoinSet<()>) -> Result<(), DatabaseError> {
+        let free = SLOTS.saturating_sub(at_work.len());
+        if free == 0 {
+            return Ok(());
+        }
+        let now = self.database.now().await?;
+        let due = self.database.claim_deliveries(free, LEASE, now).await?;
+        for delivery in due {
+            let deliverer = self.clone();
+            at_work.spawn(async move {
+                if let Err(error) = deliverer.attempt(&delivery).await {
+                    let (id, error) = (&delivery.id, chain(&error));
+                    tracing::error!(id, error, "a webhook was not sent, and waits");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, delivery: &DueDelivery) -> Result<(), DeliveryError> {
+        let now = self.database.now().await?;
+        let outcome = self.send(delivery, now).await?;
+        let (status, error) = match outcome {
+            Ok(status) => (Some(status), None),
+            Err(error) => {
+                let (id, cause) = (&delivery.id, chain(&error));
+                tracing::info!(id, error = cause, "a webhook has no answer");
+                (None, Some(class(&error)))
+            }
+        };
+        // Without randomness there are worse troubles than receivers that are told all at once.
+        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+        let chance = f64::from(random) / f64::from(u32::MAX);
+        let verdict = verdict(delivery.attempts, status, chance);
+        let now = self.database.now().await?;
+        self.database
+            .record_attempt(delivery, status, error, verdict, now)
+            .await?;
+        let (id, attempt) = (&delivery.id, delivery.attempts);
+        tracing::info!(id, attempt, status, ?verdict, "a webhook was tried");
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        delivery: &DueDelivery,
+        now: UnixMillis,
+    ) -> Result<Result<u16, OutboundError>, DeliveryError> {
+        let (account, job) = (&delivery.account, &delivery.job_id);
+        let job = self.database.job(account, job, &self.addresses).await?;
+        let body = event(delivery, job.map(|stored| stored.job))?;
+        let secrets = self.database.signing_secrets(account, now).await?;
+        let headers = signing::headers(&delivery.id, now.div_euclid(1000), &body, &secrets)?;
+        let sent = self
+            .outbound
+            .post_json(&delivery.url, headers, body, PATIENCE);
+        Ok(sent.await)
+    }
+}
+
+fn event(delivery: &DueDelivery, job: Option<Job>) -> Result<Vec<u8>, DeliveryError> {
+    let job = job.ok_or(DeliveryError::Gone)?;
+    let kind = Kind::of(job.status).ok_or(DeliveryError::Gone)?;
+    Ok(serde_json::to_vec(&Event {
+        kind,
+        timestamp: delivery.created_at,
+        data: job,
+    })?)
+}
+
+const fn class(error: &OutboundError) -> AttemptError {
+    match error {
+        OutboundError::NotAllowed => AttemptError::NotAllowed,
+        OutboundError::Unreachable(_) => AttemptError::Unreachable,
+        OutboundError::TimedOut => AttemptError::TimedOut,
+        OutboundError::Interrupted(_) | OutboundError::TooLarge { .. } => AttemptError::Interrupted,
+    }
+}
+
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = chain(&error), "a webhook's attempt panicked");
+    }
+}
