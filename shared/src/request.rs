@@ -21,6 +21,7 @@ const NOT_OFFERED: [&str; 2] = ["loras", "webhook_url"];
 
 /// File format of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Lossless.
@@ -72,6 +73,7 @@ impl Format {
 
 /// Who may fetch a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
     /// Everybody who has its address.
@@ -104,6 +106,7 @@ impl Visibility {
 
 /// What of a mask says which part of the picture is made anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MaskChannel {
     /// What is light.
