@@ -6,6 +6,7 @@
 //! the engine goes on. [`service`] puts these together, from what [`config`] says.
 
 pub mod addresses;
+pub mod admin;
 mod atomic_file;
 pub mod cause;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod http;
 pub mod inputs;
 pub mod jobs;
 pub mod machine;
+pub mod metrics;
 pub mod service;
 pub mod spool;
 pub mod storage;

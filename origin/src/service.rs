@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::addresses::Addresses;
+use crate::admin::{self, Admin};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Address, Database, DatabaseError};
@@ -21,6 +22,7 @@ use crate::jobs::{
     JobQueueOptions, Pace, Phase, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
+use crate::metrics::Metrics;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
 
@@ -101,6 +103,7 @@ impl Service {
         let running = Running::default();
         let pace = Arc::new(Pace::default());
         let wake = Arc::new(Notify::new());
+        let metrics = Metrics::default();
         let storage = Arc::new(options.storage);
         let endings = Endings {
             database: database.clone(),
@@ -108,6 +111,7 @@ impl Service {
             running: running.clone(),
             progress: Progress::start(database.clone(), changes.clone(), running.clone()),
             phases: phases.subscribe(),
+            metrics: metrics.clone(),
         };
         let heartbeat = Heartbeat {
             database: database.clone(),
@@ -138,7 +142,9 @@ impl Service {
                 pace: Arc::clone(&pace),
                 wake: Arc::clone(&wake),
                 phases: phases.subscribe(),
+                metrics: metrics.clone(),
             }),
+            metrics,
         };
         let worker = Worker {
             machine: machine.clone(),
@@ -167,6 +173,14 @@ impl Service {
     /// Every route, ready to be served or called.
     pub fn router(&self) -> Router {
         http::router(self.app.clone())
+    }
+
+    /// The operator's routes, which ask nobody who they are.
+    pub fn admin_router(&self) -> Router {
+        admin::router(Admin {
+            database: self.database.clone(),
+            metrics: self.app.metrics.clone(),
+        })
     }
 
     /// Returns once the engine is ready.

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use darkroom_shared::signature::{self, Parts, Secret};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo-model");
 
@@ -173,6 +173,7 @@ fn generate_makes_the_same_file_of_the_same_seed() {
     assert!(first.starts_with(b"\x89PNG"));
     assert_eq!(first, make("second.png"));
     assert!(make("third.jpg").starts_with(b"\xff\xd8"));
+
 }
 
 /// Starts the service over a folder, waits until it is ready, tells it to end, and returns
@@ -391,4 +392,191 @@ fn serve(folder: &Path) -> Command {
         .env("DARKROOM_ORIGIN_SECRETS", SECRETS)
         .env("DARKROOM_DATA_DIR", folder);
     command
+}
+
+/// What every command says of itself. A change here is a change for users: `cargo insta accept`, or
+/// `INSTA_UPDATE=always cargo test --test command_line`, takes it over.
+#[test]
+fn help_says_what_there_is() {
+    for command in [
+        "",
+        "completions",
+        "doctor",
+        "generate",
+        "jobs",
+        "jobs list",
+        "jobs retry",
+        "migrate",
+    ] {
+        let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let (code, out, error) = run(&mut darkroom(&args));
+        assert_eq!(code, Some(0), "{error}");
+        let name = format!("help {command}").trim_end().replace(' ', "-");
+        insta::assert_snapshot!(name, out);
+    }
+}
+
+#[test]
+fn completions_are_written_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, error) = run(&mut darkroom(&["completions", shell]));
+        assert_eq!(code, Some(0), "{error}");
+        assert!(out.contains("doctor"), "{out}");
+    }
+}
+
+/// Takes a change over as `help_says_what_there_is` does.
+#[test]
+fn openapi_describes_the_edges_api() {
+    let (code, out, error) = run(&mut darkroom(&["openapi"]));
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("openapi", out);
+}
+
+/// The answer of a command over a data folder, as JSON.
+fn answer(folder: &Path, command: &str) -> Value {
+    let args: Vec<_> = command.split(' ').chain(["--json"]).collect();
+    let (code, out, error) = run(darkroom(&args).env("DARKROOM_DATA_DIR", folder));
+    assert_eq!(code, Some(0), "{error}");
+    serde_json::from_str(&out).expect("JSON")
+}
+
+#[test]
+fn migrate_makes_a_database_and_then_finds_nothing_to_do() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (code, _, error) = run(darkroom(&["jobs", "list"]).env("DARKROOM_DATA_DIR", folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("darkroom migrate"), "{error}");
+    let first = answer(folder.path(), "migrate");
+    assert_eq!(first["before"], Value::Null);
+    assert!(first["after"].as_i64() >= Some(6), "{first}");
+    let second = answer(folder.path(), "migrate");
+    assert_eq!(second["before"], first["after"]);
+    assert_eq!(answer(folder.path(), "jobs list")["items"], json!([]));
+}
+
+/// Beside a service that runs, with which it shares nothing but the database.
+#[test]
+fn jobs_are_listed_shown_canceled_and_made_after_all() {
+    let folder = tempfile::tempdir().expect("folder");
+    let service = Running::start(serve(folder.path()));
+    let ask = br#"{"prompt":"a secret","width":512,"height":512,"steps":150}"#;
+    let accepted = send(&service.address, "POST", "/api/media/generate-image", ask);
+    assert!(accepted.starts_with("HTTP/1.1 202"), "{accepted}");
+    let job = service.logs("the job is taken up")["job"].clone();
+    let id = job.as_str().expect("id");
+
+    let list = answer(folder.path(), "jobs list --status running --account alice");
+    assert_eq!(list["items"][0]["id"], job);
+    assert_eq!(list["items"][0]["account"], "alice");
+    let others = answer(folder.path(), "jobs list --account bob");
+    assert_eq!(others["items"], json!([]));
+    let mut table = darkroom(&["jobs", "list"]);
+    let (_, table, _) = run(table.env("DARKROOM_DATA_DIR", folder.path()));
+    assert!(table.contains(id) && !table.contains("secret"), "{table}");
+
+    let canceled = answer(folder.path(), &format!("jobs cancel {id}"));
+    assert_eq!(canceled["status"], "canceled");
+    service.logs("the job was stopped");
+    let mut again = darkroom(&["jobs", "cancel", id]);
+    let (code, _, error) = run(again.env("DARKROOM_DATA_DIR", folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("is canceled"), "{error}");
+
+    let retried = answer(folder.path(), &format!("jobs retry {id}"));
+    assert_eq!(retried["status"], "queued");
+    assert_eq!(service.logs("the job is taken up")["job"], job);
+    let shown = answer(folder.path(), &format!("jobs show {id}"));
+    assert_eq!(shown["status"], "running");
+    assert_eq!(shown["finished_at"], Value::Null);
+    assert_eq!(shown["recipe"]["prompt"], "a secret");
+}
+
+#[test]
+fn doctor_says_what_is_well_and_what_to_do_about_the_rest() {
+    let folder = tempfile::tempdir().expect("folder");
+    let doctor = |model: &str, secrets: &str| {
+        let mut command = darkroom(&["doctor", "--json"]);
+        command
+            .env("DARKROOM_DATA_DIR", folder.path())
+            .env("DARKROOM_MODEL", model)
+            .env("DARKROOM_DEVICE", "cpu")
+            .env("DARKROOM_ORIGIN_SECRETS", secrets);
+        let (code, out, error) = run(&mut command);
+        (
+            code,
+            serde_json::from_str::<Value>(&out).expect("JSON"),
+            error,
+        )
+    };
+    let (code, well, error) = doctor(MODEL, SECRETS);
+    assert_eq!(
+        (code, &well["ok"]),
+        (Some(0), &json!(true)),
+        "{well} {error}"
+    );
+    let names: Vec<_> = well["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .map(|check| check["name"].as_str().expect("name"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "settings",
+            "data folder",
+            "disk",
+            "model",
+            "device",
+            "database",
+            "store"
+        ]
+    );
+    // What it tried the store with is gone.
+    let left = std::fs::read_dir(folder.path().join("objects/private/generated"));
+    assert_eq!(left.expect("folder").count(), 0);
+
+    let (code, ill, error) = doctor("/nowhere", SECRETS);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("1 of 7 checks failed"), "{error}");
+    let detail = ill["checks"][3]["detail"].as_str().expect("detail");
+    assert!(detail.contains("DARKROOM_MODEL"), "{detail}");
+
+    let (code, unset, _) = doctor(MODEL, "");
+    assert_eq!((code, &unset["ok"]), (Some(1), &json!(false)));
+    let detail = unset["checks"][0]["detail"].as_str().expect("detail");
+    assert!(detail.contains("DARKROOM_ORIGIN_SECRETS"), "{detail}");
+}
+
+#[test]
+fn the_operators_routes_are_on_a_listener_of_their_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = serve(folder.path());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let log = BufReader::new(child.stderr.take().expect("log"));
+    let line = log.lines().map_while(Result::ok);
+    let mut lines = line.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let mut address = |message: &str| {
+        let line = lines.find(|line| line["message"] == message).expect("line");
+        line["address"].as_str().expect("address").to_owned()
+    };
+    let admin = address("the operator's routes are open");
+    let edges = address("listening");
+    let metrics = send(&admin, "GET", "/metrics", b"");
+    assert!(metrics.contains("darkroom_database_up 1"), "{metrics}");
+    let document = send(&admin, "GET", "/openapi.json", b"");
+    let (_, document) = document.split_once("\r\n\r\n").expect("a body");
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    let page = send(&admin, "GET", "/docs", b"");
+    assert!(
+        page.contains("content-security-policy: default-src 'none'"),
+        "{page}"
+    );
+    assert!(admin.starts_with("127.0.0.1:"), "{admin}");
+    let none = send(&edges, "GET", "/metrics", b"");
+    assert!(none.starts_with("HTTP/1.1 404"), "{none}");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
 }

@@ -1,10 +1,17 @@
 //! The commands. Each is a file; this one says which there are and how they end.
 
+mod completions;
+mod database;
+mod doctor;
 mod flags;
 mod generate;
+mod jobs;
 mod keys;
 mod lock;
+mod migrate;
+mod openapi;
 mod parity;
+mod print;
 mod serve;
 mod settings;
 
@@ -38,8 +45,21 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Create, list, rotate and revoke the edge's keys
     Keys(keys::KeysArgs),
+    /// List, show, cancel and retry all accounts' jobs
+    Jobs(jobs::JobsArgs),
+    /// Bring the database's tables up to date
+    Migrate(migrate::MigrateArgs),
+    /// Check whether a service would work here, and say what to do where not
+    Doctor(doctor::DoctorArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
+    /// Print what makes a shell complete this command's words
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Print what describes the edge's API to programs (`OpenAPI`)
+    Openapi,
     /// Print every setting as a Markdown table
     Settings,
 }
@@ -77,6 +97,11 @@ pub fn run() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Parity(args) => parity::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Openapi => openapi::run(),
         Command::Settings => settings::run(),
     };
     match result {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
-use darkroom_origin::config::{Config, Layers};
+use darkroom_origin::config::{Config, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, S3, Storage};
@@ -47,6 +47,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the socket has no address")?;
+    let admin_listener = match config.admin_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+            let name = settings::ADMIN_LISTEN.name;
+            format!("cannot listen on {address}: set {name} to another, or to `off`")
+        })?),
+        None => None,
+    };
     let (model, device) = (config.model.clone(), config.device);
     let service = Service::start(options(config), move || {
         let engine = SdxlEngine::open(&model, device)?;
@@ -54,6 +61,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Ok(Box::new(engine) as Box<dyn Engine>)
     })
     .await?;
+    if let Some(listener) = admin_listener {
+        let address = listener.local_addr().context("the socket has no address")?;
+        let router = service.admin_router();
+        // To the process's end: how it drains is what the operator wants to see.
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        tracing::info!(%address, "the operator's routes are open");
+    }
     tracing::info!(%address, "listening");
 
     let (close, mut closing) = watch::channel(());

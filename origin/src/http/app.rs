@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::ApiError;
 use crate::database::Database;
 use crate::jobs::{EngineState, JobQueue, Phase};
+use crate::metrics::Metrics;
 use crate::storage::Storage;
 
 /// What handlers work with. Clones share everything.
@@ -27,6 +28,8 @@ pub struct App {
     pub phases: watch::Receiver<Phase>,
     /// Where jobs are handed in.
     pub queue: JobQueue,
+    /// What counts requests.
+    pub metrics: Metrics,
 }
 
 impl App {

@@ -16,6 +16,7 @@ use crate::addresses::Addresses;
 use crate::cause::chain;
 use crate::database::{Acceptance, Database, DatabaseError, GivenUp, NewImage, NewJob, StoredJob};
 use crate::engine::Start;
+use crate::metrics::Metrics;
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct JobQueueOptions {
     pub wake: Arc<Notify>,
     /// When to take nothing more.
     pub phases: watch::Receiver<Phase>,
+    /// What counts jobs.
+    pub metrics: Metrics,
 }
 
 /// What a caller hands in.
@@ -248,6 +251,7 @@ impl JobQueue {
         let given_up = to_the_end(async move {
             let given_up = queue.database.give_up(&job_id, &whose, now).await?;
             if given_up == GivenUp::ByAll(true) {
+                queue.metrics.jobs.ended(Status::Canceled, None);
                 queue.running.end(&job_id);
                 queue.changes.announce(&job_id);
             }

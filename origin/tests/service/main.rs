@@ -14,6 +14,7 @@ mod health;
 mod inputs;
 mod jobs;
 mod leases;
+mod metrics;
 mod pictures;
 mod restart;
 mod s3;
