@@ -19,6 +19,7 @@ pub mod inputs;
 pub mod jobs;
 pub mod machine;
 pub mod metrics;
+pub mod provenance;
 pub mod service;
 pub mod spool;
 pub mod storage;

@@ -174,6 +174,30 @@ fn generate_makes_the_same_file_of_the_same_seed() {
     assert_eq!(first, make("second.png"));
     assert!(make("third.jpg").starts_with(b"\xff\xd8"));
 
+    let verify = |name: &str| {
+        let mut command = darkroom(&["verify", "--rerun", "--json", "--device", "cpu"]);
+        command
+            .args(["--model", MODEL])
+            .arg(folder.path().join(name));
+        let (code, out, error) = run(&mut command);
+        let answer: Value = serde_json::from_str(&out).expect("JSON");
+        (code, answer, error)
+    };
+    for name in ["first.png", "third.jpg"] {
+        let (code, answer, error) = verify(name);
+        assert_eq!(code, Some(0), "{error}");
+        assert_eq!(answer["marked"], true);
+        assert_eq!(answer["same"], true);
+        assert_eq!(answer["recipe"]["seed"], 7);
+    }
+    // The last bytes are pixels, of a JPEG.
+    let path = folder.path().join("third.jpg");
+    let mut changed = std::fs::read(&path).expect("picture");
+    let place = changed.len() - 10;
+    changed[place] ^= 1;
+    std::fs::write(&path, changed).expect("written");
+    let (code, answer, error) = verify("third.jpg");
+    assert_eq!((code, &answer["same"]), (Some(1), &json!(false)), "{error}");
 }
 
 /// Starts the service over a folder, waits until it is ready, tells it to end, and returns
@@ -407,6 +431,7 @@ fn help_says_what_there_is() {
         "jobs list",
         "jobs retry",
         "migrate",
+        "verify",
     ] {
         let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let (code, out, error) = run(&mut darkroom(&args));

@@ -14,6 +14,7 @@ mod parity;
 mod print;
 mod serve;
 mod settings;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -51,6 +52,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Check whether a service would work here, and say what to do where not
     Doctor(doctor::DoctorArgs),
+    /// Say what a picture says of itself, and whether its recipe makes it
+    Verify(verify::VerifyArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
     /// Print what makes a shell complete this command's words
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Jobs(args) => jobs::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => completions::run(shell),

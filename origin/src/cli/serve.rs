@@ -55,8 +55,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let (model, device) = (config.model.clone(), config.device);
+    let embed_recipe = config.embed_recipe;
     let service = Service::start(options(config), move || {
         let engine = SdxlEngine::open(&model, device)?;
+        let engine = if embed_recipe {
+            engine
+        } else {
+            engine.without_recipes_in_files()
+        };
         tracing::info!(device = engine.device(), "the model is loaded");
         Ok(Box::new(engine) as Box<dyn Engine>)
     })

@@ -30,6 +30,8 @@ pub struct Config {
     pub model: PathBuf,
     /// [`settings::DEVICE`].
     pub device: DeviceKind,
+    /// [`settings::EMBED_RECIPE`].
+    pub embed_recipe: bool,
     /// [`settings::QUEUE_LIMIT`].
     pub queue_limit: u32,
     /// [`settings::DATABASE_URL`].
@@ -120,6 +122,11 @@ impl Config {
         let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
         let model = reader.parse(&settings::MODEL, |text| Ok(PathBuf::from(text)));
         let device = reader.parse(&settings::DEVICE, str::parse::<DeviceKind>);
+        let embed_recipe = reader.parse(&settings::EMBED_RECIPE, |text| match text {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            _ => Err("write yes or no".to_owned()),
+        });
         let queue_limit = reader.parse(&settings::QUEUE_LIMIT, |text| {
             let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
             limit.ok_or_else(|| "write a whole number above 0".to_owned())
@@ -135,6 +142,7 @@ impl Config {
             origin_secrets: origin_secrets?,
             model: model?,
             device: device?,
+            embed_recipe: embed_recipe?,
             queue_limit: queue_limit?,
             database: database?,
             bucket,
@@ -325,6 +333,7 @@ mod tests {
             ("DARKROOM_PUBLIC_URL", "ftp://x"),
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),
+            ("DARKROOM_EMBED_RECIPE", "perhaps"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),

@@ -50,6 +50,8 @@ settings! {
         "Folder of an SDXL model in diffusers layout.";
     DEVICE = "DARKROOM_DEVICE", "device", Some("device"), "auto",
         "What computes: `auto`, `cpu` or `gpu`.";
+    EMBED_RECIPE = "DARKROOM_EMBED_RECIPE", "embed_recipe", Some("embed-recipe"), "yes",
+        "Whether pictures hold their recipes, and with them their prompts: `yes` or `no`. That a model made them they say either way. The same on all origins that share a database.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
