@@ -15,6 +15,7 @@ mod inputs;
 mod jobs;
 mod leases;
 mod metrics;
+mod operator;
 mod pictures;
 mod restart;
 mod s3;
