@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod lock;
 mod migrate;
+mod models;
 mod openapi;
 mod parity;
 mod print;
@@ -50,6 +51,8 @@ enum Command {
     Jobs(jobs::JobsArgs),
     /// Bring the database's tables up to date
     Migrate(migrate::MigrateArgs),
+    /// List, verify and fetch models
+    Models(models::ModelsArgs),
     /// Check whether a service would work here, and say what to do where not
     Doctor(doctor::DoctorArgs),
     /// Say what a picture says of itself, and whether its recipe makes it
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Parity(args) => parity::run(&args),
         Command::Jobs(args) => jobs::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => completions::run(shell),
