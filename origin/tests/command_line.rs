@@ -577,6 +577,34 @@ fn doctor_says_what_is_well_and_what_to_do_about_the_rest() {
 }
 
 #[test]
+fn no_log_holds_prompts_or_secrets() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = serve(folder.path());
+    command.env("DARKROOM_LOG", "debug");
+    let service = Running::start(command);
+    for ask in [
+        r#"{"prompt":"hush hush","negative_prompt":"hush","width":64,"height":64,"steps":1}"#,
+        r#"{"prompt":"hush hush","steps":"hush"}"#,
+    ] {
+        let route = "/api/media/generate-image";
+        let answer = send(&service.address, "POST", route, ask.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+    let mut lines = Vec::new();
+    while !lines
+        .iter()
+        .any(|line: &Value| line["message"] == "the job has succeeded")
+    {
+        lines.push(service.lines.recv_timeout(LIMIT).expect("a line in time"));
+    }
+    let secret = SECRETS.split_once(':').expect("id and secret").1;
+    for line in lines {
+        let line = line.to_string();
+        assert!(!line.contains("hush") && !line.contains(secret), "{line}");
+    }
+}
+
+#[test]
 fn the_operators_routes_are_on_a_listener_of_their_own() {
     let folder = tempfile::tempdir().expect("folder");
     let mut command = serve(folder.path());
