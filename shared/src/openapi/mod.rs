@@ -1,7 +1,7 @@
 //! The edge's API as an `OpenAPI` 3.1 document.
 //!
 //! Three sources, each a fact's only place: the types of this crate (schemas, derived), the limits
-//! that requests are checked by ([`schemas`]), and a table of [`OPERATIONS`], which a test holds to
+//! that requests are checked by (`schemas`), and a table of [`OPERATIONS`], which a test holds to
 //! the edge's own table of routes.
 
 mod operations;

@@ -18,7 +18,7 @@ pub struct Operation {
     pub answers: &'static [(u16, Content)],
     /// Groups of problems' statuses.
     pub problems: &'static [&'static [u16]],
-    /// Names of query parameters and headers, out of [`super::parameters`].
+    /// Names of query parameters and headers, out of `parameters`.
     pub parameters: &'static [&'static str],
 }
 
