@@ -1,5 +1,7 @@
 //! Pictures as files. Equal pictures of equal recipes are equal files, on every machine:
-//! nothing about the time, the job or the caller goes in.
+//! nothing about the time, the job or the caller goes in. What goes in beside the pixels is decided by
+//! the recipe too, by the end of its `engine` ([`FILES`]): so a job that is made twice, by machines of
+//! other versions or settings, is the same file.
 
 use darkroom_shared::input::data_url;
 use darkroom_shared::recipe::Recipe;
@@ -10,6 +12,7 @@ use image::imageops::{FilterType, resize};
 use image::{ExtendedColorType, RgbImage};
 
 use crate::engine::Picture;
+use crate::provenance::{self, ProvenanceError, RECIPE_KEYWORD, XMP_KEYWORD, packet};
 
 /// The formats that [`encode`] writes.
 pub const FORMATS: &[Format] = &[Format::Png, Format::Webp, Format::Jpeg];
@@ -17,8 +20,11 @@ pub const FORMATS: &[Format] = &[Format::Png, Format::Webp, Format::Jpeg];
 const JPEG_QUALITY: u8 = 92;
 /// The longest side of a preview.
 const PREVIEW_SIDE: u32 = 256;
-/// Keyword of the PNG text chunk that holds the recipe.
-const RECIPE_KEYWORD: &str = "recipe";
+/// What an engine's name ends with where files say that a model made them, and by which recipe. One
+/// that ends otherwise is of a version whose files had the recipe alone, in PNG.
+pub const FILES: &str = "+files/2";
+/// The same without the recipe.
+pub const FILES_WITHOUT_RECIPE: &str = "+files/2-bare";
 
 /// Why a picture cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,9 @@ pub enum EncodeError {
     /// The JPEG or WebP encoder failed.
     #[error("the picture cannot be written")]
     Image(#[from] image::ImageError),
+    /// What it says of itself cannot be put into the file.
+    #[error("the file cannot be marked")]
+    Provenance(#[from] ProvenanceError),
     /// The recipe cannot be written into the picture.
     #[error("the recipe cannot be written as JSON")]
     Recipe(#[from] serde_json::Error),
@@ -53,7 +62,16 @@ pub enum EncodeError {
 /// [`EncodeError`].
 pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError> {
     let quality = recipe.jpeg_quality.map_or(JPEG_QUALITY, |q| q as u8);
-    write(picture, recipe.format, quality, Some(recipe))
+    let text = (!recipe.engine.ends_with(FILES_WITHOUT_RECIPE)).then_some(recipe);
+    let is_marked = text.is_none() || recipe.engine.ends_with(FILES);
+    let xmp = is_marked.then(|| packet(text)).transpose()?;
+    let texts = Texts { recipe: text, xmp };
+    let file = write(picture, recipe.format, quality, &texts)?;
+    if is_marked {
+        Ok(provenance::mark(file, recipe.format, text)?)
+    } else {
+        Ok(file)
+    }
 }
 
 /// A preview as a `data:` URL of the format that the picture itself will have; small enough to be
@@ -72,7 +90,7 @@ pub fn preview(picture: &Picture, format: Format) -> Result<String, EncodeError>
         }
         _ => picture,
     };
-    let file = write(small, format, JPEG_QUALITY, None)?;
+    let file = write(small, format, JPEG_QUALITY, &Texts::default())?;
     Ok(data_url(format.content_type(), &file))
 }
 
@@ -80,7 +98,7 @@ fn write(
     picture: &Picture,
     format: Format,
     jpeg_quality: u8,
-    recipe: Option<&Recipe>,
+    texts: &Texts<'_>,
 ) -> Result<Vec<u8>, EncodeError> {
     let Picture { width, height, rgb } = picture;
     if rgb.len() as u64 != 3 * u64::from(*width) * u64::from(*height) {
@@ -92,7 +110,7 @@ fn write(
     }
     let mut file = Vec::new();
     match format {
-        Format::Png => png(picture, recipe, &mut file)?,
+        Format::Png => png(picture, texts, &mut file)?,
         Format::Jpeg => JpegEncoder::new_with_quality(&mut file, jpeg_quality).encode(
             rgb,
             *width,
@@ -110,12 +128,22 @@ fn write(
     Ok(file)
 }
 
-fn png(picture: &Picture, recipe: Option<&Recipe>, file: &mut Vec<u8>) -> Result<(), EncodeError> {
+/// What a PNG is written with.
+#[derive(Default)]
+struct Texts<'a> {
+    recipe: Option<&'a Recipe>,
+    xmp: Option<String>,
+}
+
+fn png(picture: &Picture, texts: &Texts<'_>, file: &mut Vec<u8>) -> Result<(), EncodeError> {
     let mut encoder = png::Encoder::new(file, picture.width, picture.height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
-    if let Some(recipe) = recipe {
+    if let Some(xmp) = &texts.xmp {
+        encoder.add_itxt_chunk(XMP_KEYWORD.to_owned(), xmp.clone())?;
+    }
+    if let Some(recipe) = texts.recipe {
         // International text: a prompt may be in any script.
         let json = serde_json_canonicalizer::to_string(recipe)?;
         encoder.add_itxt_chunk(RECIPE_KEYWORD.to_owned(), json)?;
@@ -152,7 +180,7 @@ mod tests {
             seed: 1,
             model: "demo".into(),
             revision: "r".into(),
-            engine: "e".into(),
+            engine: format!("e{FILES}"),
             format,
             jpeg_quality: None,
             init_image: None,
@@ -179,8 +207,9 @@ mod tests {
         let mut rgb = vec![0; reader.output_buffer_size().expect("size")];
         reader.next_frame(&mut rgb).expect("frame");
         assert_eq!(rgb, picture().rgb);
-        let text = &reader.info().utf8_text[0];
-        assert_eq!(text.keyword, RECIPE_KEYWORD);
+        let mut texts = reader.info().utf8_text.iter();
+        let text = texts.find(|text| text.keyword == RECIPE_KEYWORD);
+        let text = text.expect("a recipe");
         let read: Recipe = serde_json::from_str(&text.get_text().expect("text")).expect("recipe");
         assert_eq!(read, recipe(Format::Png));
     }
@@ -190,6 +219,8 @@ mod tests {
         let size = |jpeg_quality| {
             let recipe = Recipe {
                 jpeg_quality,
+                // The quality that is told would count.
+                engine: format!("e{FILES_WITHOUT_RECIPE}"),
                 ..recipe(Format::Jpeg)
             };
             encode(&picture(), &recipe).expect("encoded").len()
@@ -215,5 +246,62 @@ mod tests {
         };
         let short = encode(&short, &recipe(Format::Png));
         assert!(matches!(short, Err(EncodeError::Size { .. })));
+    }
+
+    /// Those of a kind whose recipe is of this engine.
+    fn read_back(format: Format, engine: &str, prompt: &str) -> (Recipe, provenance::Provenance) {
+        let recipe = Recipe {
+            engine: engine.to_owned(),
+            prompt: prompt.to_owned(),
+            ..recipe(format)
+        };
+        let file = encode(&picture(), &recipe).expect("encoded");
+        // Others read it, too.
+        let read = image::load_from_memory(&file).expect("a picture");
+        assert_eq!((read.width(), read.height()), (16, 8));
+        let found = provenance::read(&file).expect("read");
+        assert_eq!(found.format, format);
+        (recipe, found)
+    }
+
+    #[test]
+    fn every_format_says_what_made_it_unless_told() {
+        let prompt = "\"a\" < 'b' & &quot; \n 🦊";
+        for format in FORMATS {
+            let (recipe, found) = read_back(*format, "e+files/2", prompt);
+            assert!(found.is_marked, "{format:?}");
+            assert_eq!(found.recipe, Some(recipe));
+            let (_, bare) = read_back(*format, "e+files/2-bare", prompt);
+            assert!(bare.is_marked && bare.recipe.is_none(), "{bare:?}");
+        }
+    }
+
+    #[test]
+    fn jobs_of_an_earlier_version_are_made_as_they_were() {
+        let (recipe, png) = read_back(Format::Png, "e", "p");
+        assert_eq!((png.is_marked, png.recipe), (false, Some(recipe)));
+        let (_, webp) = read_back(Format::Webp, "e", "p");
+        assert_eq!((webp.is_marked, webp.recipe), (false, None));
+    }
+
+    #[test]
+    fn a_recipe_that_does_not_fit_into_a_jpeg_stays_out_of_it() {
+        let prompt = "&".repeat(20_000);
+        let (_, jpeg) = read_back(Format::Jpeg, "e+files/2", &prompt);
+        assert!(jpeg.is_marked && jpeg.recipe.is_none());
+        let (_, webp) = read_back(Format::Webp, "e+files/2", &prompt);
+        assert_eq!(webp.recipe.expect("a recipe").prompt, prompt);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_the_reader_panic(format in 0..3_usize, cut in 0..2000_usize, at in 0..2000_usize, byte: u8) {
+            let mut file = encode(&picture(), &recipe(FORMATS[format])).expect("encoded");
+            file.truncate(cut);
+            if let Some(place) = file.get_mut(at) {
+                *place = byte;
+            }
+            drop(provenance::read(&file));
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! through [`outbound`]. [`service`] puts these together, from what [`config`] says.
 
 pub mod addresses;
+pub mod admin;
 mod atomic_file;
 pub mod cause;
 pub mod clock;
@@ -20,7 +21,9 @@ pub mod http;
 pub mod inputs;
 pub mod jobs;
 pub mod machine;
+pub mod metrics;
 pub mod outbound;
+pub mod provenance;
 pub mod service;
 pub mod spool;
 pub mod storage;

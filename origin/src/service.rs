@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::addresses::Addresses;
+use crate::admin::{self, Admin};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Address, Database, DatabaseError};
@@ -23,6 +24,7 @@ use crate::jobs::{
     JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
@@ -112,6 +114,7 @@ impl Service {
         let running = Running::default();
         let pace = Arc::new(Pace::default());
         let wake = Arc::new(Notify::new());
+        let metrics = Metrics::default();
         let storage = Arc::new(options.storage);
         let endings = Endings {
             database: database.clone(),
@@ -119,6 +122,7 @@ impl Service {
             running: running.clone(),
             progress: Progress::start(database.clone(), changes.clone(), running.clone()),
             phases: phases.subscribe(),
+            metrics: metrics.clone(),
         };
         let heartbeat = Heartbeat {
             database: database.clone(),
@@ -164,7 +168,9 @@ impl Service {
                 pace: Arc::clone(&pace),
                 wake: Arc::clone(&wake),
                 phases: phases.subscribe(),
+                metrics: metrics.clone(),
             }),
+            metrics,
         };
         let worker = Worker {
             machine: machine.clone(),
@@ -197,6 +203,14 @@ impl Service {
     /// Every route, ready to be served or called.
     pub fn router(&self) -> Router {
         http::router(self.app.clone())
+    }
+
+    /// The operator's routes, which ask nobody who they are.
+    pub fn admin_router(&self) -> Router {
+        admin::router(Admin {
+            database: self.database.clone(),
+            metrics: self.app.metrics.clone(),
+        })
     }
 
     /// Returns once the engine is ready.

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use darkroom_shared::signature::{self, Parts, Secret};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo-model");
 
@@ -238,6 +239,31 @@ fn generate_makes_the_same_file_of_the_same_seed() {
     assert!(first.starts_with(b"\x89PNG"));
     assert_eq!(first, make("second.png"));
     assert!(make("third.jpg").starts_with(b"\xff\xd8"));
+
+    let verify = |name: &str| {
+        let mut command = darkroom(&["verify", "--rerun", "--json", "--device", "cpu"]);
+        command
+            .args(["--model", MODEL])
+            .arg(folder.path().join(name));
+        let (code, out, error) = run(&mut command);
+        let answer: Value = serde_json::from_str(&out).expect("JSON");
+        (code, answer, error)
+    };
+    for name in ["first.png", "third.jpg"] {
+        let (code, answer, error) = verify(name);
+        assert_eq!(code, Some(0), "{error}");
+        assert_eq!(answer["marked"], true);
+        assert_eq!(answer["same"], true);
+        assert_eq!(answer["recipe"]["seed"], 7);
+    }
+    // The last bytes are pixels, of a JPEG.
+    let path = folder.path().join("third.jpg");
+    let mut changed = std::fs::read(&path).expect("picture");
+    let place = changed.len() - 10;
+    changed[place] ^= 1;
+    std::fs::write(&path, changed).expect("written");
+    let (code, answer, error) = verify("third.jpg");
+    assert_eq!((code, &answer["same"]), (Some(1), &json!(false)), "{error}");
 }
 
 /// Starts the service over a folder, waits until it is ready, tells it to end, and returns
@@ -479,4 +505,330 @@ fn reconcile_says_what_does_not_belong_and_removes_it_where_told_to() {
     assert!(orphan.exists());
     assert_eq!(report(&["--grace", "0", "--apply"]), (1.into(), 1.into()));
     assert!(!orphan.exists());
+}
+
+/// What every command says of itself. A change here is a change for users: `cargo insta accept`, or
+/// `INSTA_UPDATE=always cargo test --test command_line`, takes it over.
+#[test]
+fn help_says_what_there_is() {
+    for command in [
+        "",
+        "completions",
+        "doctor",
+        "generate",
+        "jobs",
+        "jobs list",
+        "jobs retry",
+        "migrate",
+        "models",
+        "verify",
+    ] {
+        let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let (code, out, error) = run(&mut darkroom(&args));
+        assert_eq!(code, Some(0), "{error}");
+        let name = format!("help {command}").trim_end().replace(' ', "-");
+        insta::assert_snapshot!(name, out);
+    }
+}
+
+#[test]
+fn completions_are_written_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, error) = run(&mut darkroom(&["completions", shell]));
+        assert_eq!(code, Some(0), "{error}");
+        assert!(out.contains("doctor"), "{out}");
+    }
+}
+
+/// Takes a change over as `help_says_what_there_is` does.
+#[test]
+fn openapi_describes_the_edges_api() {
+    let (code, out, error) = run(&mut darkroom(&["openapi"]));
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("openapi", out);
+}
+
+/// The answer of a command over a data folder, as JSON.
+fn answer(folder: &Path, command: &str) -> Value {
+    let args: Vec<_> = command.split(' ').chain(["--json"]).collect();
+    let (code, out, error) = run(darkroom(&args).env("DARKROOM_DATA_DIR", folder));
+    assert_eq!(code, Some(0), "{error}");
+    serde_json::from_str(&out).expect("JSON")
+}
+
+#[test]
+fn migrate_makes_a_database_and_then_finds_nothing_to_do() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (code, _, error) = run(darkroom(&["jobs", "list"]).env("DARKROOM_DATA_DIR", folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("darkroom migrate"), "{error}");
+    let first = answer(folder.path(), "migrate");
+    assert_eq!(first["before"], Value::Null);
+    assert!(first["after"].as_i64() >= Some(6), "{first}");
+    let second = answer(folder.path(), "migrate");
+    assert_eq!(second["before"], first["after"]);
+    assert_eq!(answer(folder.path(), "jobs list")["items"], json!([]));
+}
+
+/// Beside a service that runs, with which it shares nothing but the database.
+#[test]
+fn jobs_are_listed_shown_canceled_and_made_after_all() {
+    let folder = tempfile::tempdir().expect("folder");
+    let service = Running::start(serve(folder.path()));
+    let ask = br#"{"prompt":"a secret","width":512,"height":512,"steps":150}"#;
+    let accepted = send(&service.address, "POST", "/api/media/generate-image", ask);
+    assert!(accepted.starts_with("HTTP/1.1 202"), "{accepted}");
+    let job = service.logs("the job is taken up")["job"].clone();
+    let id = job.as_str().expect("id");
+
+    let list = answer(folder.path(), "jobs list --status running --account alice");
+    assert_eq!(list["items"][0]["id"], job);
+    assert_eq!(list["items"][0]["account"], "alice");
+    let others = answer(folder.path(), "jobs list --account bob");
+    assert_eq!(others["items"], json!([]));
+    let mut table = darkroom(&["jobs", "list"]);
+    let (_, table, _) = run(table.env("DARKROOM_DATA_DIR", folder.path()));
+    assert!(table.contains(id) && !table.contains("secret"), "{table}");
+
+    let canceled = answer(folder.path(), &format!("jobs cancel {id}"));
+    assert_eq!(canceled["status"], "canceled");
+    service.logs("the job was stopped");
+    let mut again = darkroom(&["jobs", "cancel", id]);
+    let (code, _, error) = run(again.env("DARKROOM_DATA_DIR", folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("is canceled"), "{error}");
+
+    let retried = answer(folder.path(), &format!("jobs retry {id}"));
+    assert_eq!(retried["status"], "queued");
+    assert_eq!(service.logs("the job is taken up")["job"], job);
+    let shown = answer(folder.path(), &format!("jobs show {id}"));
+    assert_eq!(shown["status"], "running");
+    assert_eq!(shown["finished_at"], Value::Null);
+    assert_eq!(shown["recipe"]["prompt"], "a secret");
+}
+
+#[test]
+fn doctor_says_what_is_well_and_what_to_do_about_the_rest() {
+    let folder = tempfile::tempdir().expect("folder");
+    let doctor = |model: &str, secrets: &str| {
+        let mut command = darkroom(&["doctor", "--json"]);
+        command
+            .env("DARKROOM_DATA_DIR", folder.path())
+            .env("DARKROOM_MODEL", model)
+            .env("DARKROOM_DEVICE", "cpu")
+            .env("DARKROOM_ORIGIN_SECRETS", secrets);
+        let (code, out, error) = run(&mut command);
+        (
+            code,
+            serde_json::from_str::<Value>(&out).expect("JSON"),
+            error,
+        )
+    };
+    let (code, well, error) = doctor(MODEL, SECRETS);
+    assert_eq!(
+        (code, &well["ok"]),
+        (Some(0), &json!(true)),
+        "{well} {error}"
+    );
+    let names: Vec<_> = well["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .map(|check| check["name"].as_str().expect("name"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "settings",
+            "data folder",
+            "disk",
+            "model",
+            "device",
+            "database",
+            "store"
+        ]
+    );
+    // What it tried the store with is gone.
+    let left = std::fs::read_dir(folder.path().join("objects/private/generated"));
+    assert_eq!(left.expect("folder").count(), 0);
+
+    let (code, ill, error) = doctor("/nowhere", SECRETS);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("1 of 7 checks failed"), "{error}");
+    let detail = ill["checks"][3]["detail"].as_str().expect("detail");
+    assert!(detail.contains("DARKROOM_MODEL"), "{detail}");
+
+    let (code, unset, _) = doctor(MODEL, "");
+    assert_eq!((code, &unset["ok"]), (Some(1), &json!(false)));
+    let detail = unset["checks"][0]["detail"].as_str().expect("detail");
+    assert!(detail.contains("DARKROOM_ORIGIN_SECRETS"), "{detail}");
+}
+
+#[test]
+fn no_log_holds_prompts_or_secrets() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = serve(folder.path());
+    command.env("DARKROOM_LOG", "debug");
+    let service = Running::start(command);
+    for ask in [
+        r#"{"prompt":"hush hush","negative_prompt":"hush","width":64,"height":64,"steps":1}"#,
+        r#"{"prompt":"hush hush","steps":"hush"}"#,
+    ] {
+        let route = "/api/media/generate-image";
+        let answer = send(&service.address, "POST", route, ask.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+    let mut lines = Vec::new();
+    while !lines
+        .iter()
+        .any(|line: &Value| line["message"] == "the job has succeeded")
+    {
+        lines.push(service.lines.recv_timeout(LIMIT).expect("a line in time"));
+    }
+    let secret = SECRETS.split_once(':').expect("id and secret").1;
+    for line in lines {
+        let line = line.to_string();
+        assert!(!line.contains("hush") && !line.contains(secret), "{line}");
+    }
+}
+
+#[test]
+fn the_operators_routes_are_on_a_listener_of_their_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = serve(folder.path());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let log = BufReader::new(child.stderr.take().expect("log"));
+    let line = log.lines().map_while(Result::ok);
+    let mut lines = line.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let mut address = |message: &str| {
+        let line = lines.find(|line| line["message"] == message).expect("line");
+        line["address"].as_str().expect("address").to_owned()
+    };
+    let admin = address("the operator's routes are open");
+    let edges = address("listening");
+    let metrics = send(&admin, "GET", "/metrics", b"");
+    assert!(metrics.contains("darkroom_database_up 1"), "{metrics}");
+    let document = send(&admin, "GET", "/openapi.json", b"");
+    let (_, document) = document.split_once("\r\n\r\n").expect("a body");
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    let page = send(&admin, "GET", "/docs", b"");
+    assert!(
+        page.contains("content-security-policy: default-src 'none'"),
+        "{page}"
+    );
+    assert!(admin.starts_with("127.0.0.1:"), "{admin}");
+    let none = send(&edges, "GET", "/metrics", b"");
+    assert!(none.starts_with("HTTP/1.1 404"), "{none}");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+}
+
+/// Serves a folder's files, or the rest of one, until the process ends; its address, and what was
+/// asked for.
+fn file_server(folder: &Path) -> (String, Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("address");
+    let (sender, asked) = channel();
+    let folder = folder.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let first = lines.next().expect("a request");
+            let path = first.split(' ').nth(1).expect("a path").to_owned();
+            let headers: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let from = headers.iter().find_map(|line| {
+                let range = line.strip_prefix("range: bytes=")?;
+                range.strip_suffix('-')?.parse::<usize>().ok()
+            });
+            let file = std::fs::read(folder.join(path.trim_start_matches('/'))).expect("file");
+            let status = if from.is_some() {
+                "206 Partial Content"
+            } else {
+                "200 OK"
+            };
+            let rest = &file[from.unwrap_or(0)..];
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                rest.len()
+            );
+            let mut stream = &stream;
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream.write_all(rest).expect("sent");
+            let said = format!("{path} from {}", from.unwrap_or(0));
+            if sender.send(said).is_err() {
+                return;
+            }
+        }
+    });
+    (format!("http://{address}"), asked)
+}
+
+#[test]
+fn a_model_is_pulled_from_where_it_broke_off_and_checked() {
+    let source = tempfile::tempdir().expect("folder");
+    std::fs::create_dir(source.path().join("unet")).expect("folder");
+    let files = [
+        ("model_index.json", "{}"),
+        ("unet/weights.safetensors", "0123456789"),
+    ];
+    let mut sums = String::new();
+    for (name, content) in files {
+        std::fs::write(source.path().join(name), content).expect("written");
+        let digest = hex::encode(Sha256::digest(content.as_bytes()));
+        sums.push_str(&[&digest, "  ", name, "\n"].concat());
+    }
+    std::fs::write(source.path().join("SHA256SUMS"), &sums).expect("written");
+    let (url, asked) = file_server(source.path());
+    let models = tempfile::tempdir().expect("folder");
+    let target = models.path().join("tiny");
+    let command = |args: &[&str]| {
+        let mut command = darkroom(&["models"]);
+        run(command.args(args).arg(&target).arg("--json"))
+    };
+
+    // What a connection that broke has left.
+    std::fs::create_dir_all(target.join("unet")).expect("folder");
+    let part = target.join("unet/weights.safetensors.part");
+    std::fs::write(&part, "0123").expect("written");
+    let (code, out, error) = command(&["pull", &url]);
+    assert_eq!(code, Some(0), "{error}");
+    let pulled: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(pulled["files"], 2);
+    let weights = std::fs::read_to_string(target.join("unet/weights.safetensors"));
+    assert_eq!(weights.expect("read"), "0123456789");
+    assert!(!part.exists());
+    let asked: Vec<_> = asked.try_iter().collect();
+    assert_eq!(
+        asked,
+        [
+            "/SHA256SUMS from 0",
+            "/model_index.json from 0",
+            "/unet/weights.safetensors from 4"
+        ]
+    );
+
+    let mut list = darkroom(&["models", "list", "--json"]);
+    let (_, list, error) = run(list.arg(models.path()));
+    let list: Value = serde_json::from_str(&list).expect(&error);
+    assert_eq!(list["items"][0]["name"], "tiny");
+
+    std::fs::write(target.join("model_index.json"), "{ }").expect("written");
+    let (code, _, error) = command(&["verify"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("`model_index.json` has other bytes"),
+        "{error}"
+    );
+    let (code, _, error) = command(&["pull", &url, "--sha256", "00"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("--sha256"), "{error}");
+
+    // A server whose file is not what its list says.
+    std::fs::write(source.path().join("model_index.json"), "evil").expect("written");
+    let (code, _, error) = command(&["pull", &url]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("nothing of it was kept"), "{error}");
+    let kept = std::fs::read_to_string(target.join("model_index.json"));
+    assert_eq!(kept.expect("read"), "{ }");
 }

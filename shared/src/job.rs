@@ -12,6 +12,7 @@ pub const VISIBILITY_HEADER: &str = "darkroom-visibility";
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Accepted, waiting for the engine.
@@ -62,6 +63,7 @@ impl Status {
 
 /// How far a job is: steps over all its images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Steps done.
     pub step: u32,
@@ -71,6 +73,7 @@ pub struct Progress {
 
 /// Why a job ended without its images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobError {
     /// The stable name.
     pub code: Code,
@@ -80,6 +83,7 @@ pub struct JobError {
 
 /// One request's life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// A UUID.
     pub id: String,
@@ -89,12 +93,15 @@ pub struct Job {
     pub task_id: Option<String>,
     /// When it was accepted.
     #[serde(with = "rfc3339")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: UnixMillis,
     /// When the engine took it up.
     #[serde(with = "rfc3339::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub started_at: Option<UnixMillis>,
     /// When it ended.
     #[serde(with = "rfc3339::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub finished_at: Option<UnixMillis>,
     /// How far it is.
     pub progress: Progress,
@@ -112,6 +119,7 @@ pub struct Job {
 
 /// One stored picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
     /// A UUID.
     pub id: String,
@@ -139,6 +147,7 @@ pub struct Image {
         with = "rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<UnixMillis>,
 }
 
@@ -158,6 +167,7 @@ pub struct DeletedImage {
 
 /// What a generate call answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Generated {
     /// The job.
     pub job: Job,
@@ -185,6 +195,7 @@ impl From<Job> for Generated {
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The page.
     pub items: Vec<T>,

@@ -6,6 +6,7 @@ use crate::request::MAX_SEED;
 
 /// The least and the most that is allowed; of a text, its characters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Range<T> {
     /// The least.
     pub min: T,
@@ -15,6 +16,7 @@ pub struct Range<T> {
 
 /// What a picture's width or height may be, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Side {
     /// The least.
     pub min: u64,
@@ -26,6 +28,7 @@ pub struct Side {
 
 /// The limits of each field that has some. What an older neighbour does not tell is as it is here.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Limits {
     /// Characters.

@@ -8,6 +8,7 @@ use crate::request::Format;
 
 /// One model of `GET /api/models`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Model {
     /// The name that requests use.
     pub name: String,
@@ -61,6 +62,7 @@ impl Model {
 
 /// What a request gets where it is silent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Defaults {
     /// Pixels.
     pub width: u32,

@@ -9,6 +9,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $title:literal;)*) => {
         /// What went wrong, as a name that never changes. Status and title belong to the code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
@@ -91,6 +92,7 @@ codes! {
 
 /// One field that is wrong, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The field's name, with a path into nested values (`loras[0].weight`).
     pub field: String,
@@ -100,6 +102,7 @@ pub struct FieldError {
 
 /// A problem document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Always `about:blank`: the code says more than an address would.
     #[serde(rename = "type")]
@@ -127,6 +130,7 @@ pub struct Problem {
     /// The [`Job`](crate::job::Job) that failed, where a waiting call ended in one. Nobody here
     /// looks into it, so that it is not taken apart either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::job::Job>))]
     pub job: Option<serde_json::Value>,
 }
 

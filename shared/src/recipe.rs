@@ -19,6 +19,7 @@ const STRENGTH_UNDER_MASK: f64 = 1.0;
 /// Fields that are absent are left out of the canonical form, so that a field added later
 /// does not change the hash of recipes that never used it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Recipe {
     /// What to show.
     pub prompt: String,

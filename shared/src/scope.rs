@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One thing that a key or a token allows. None includes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Scope {
     /// Make pictures, follow and cancel their jobs.
     #[serde(rename = "generate")]

@@ -17,7 +17,7 @@ use darkroom_shared::request::{Format, GenerateRequest};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use super::Failure;
+use super::{Failure, print};
 
 /// What `darkroom generate` takes.
 #[derive(Debug, Args)]
@@ -54,6 +54,9 @@ pub struct GenerateArgs {
     /// What computes: auto, cpu or gpu
     #[arg(long, env = settings::DEVICE.name, default_value = settings::DEVICE.default)]
     device: DeviceKind,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Makes one picture and writes it to a file.
@@ -87,6 +90,9 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
     })?;
     let file = encode(&picture, &recipe).context("the picture cannot be encoded")?;
     write_atomically(&args.output, &file).with_context(cannot_write)?;
+    if args.json {
+        return print::json(&json!({ "file": args.output, "seed": recipe.seed, "recipe": recipe }));
+    }
     answer(&args.output, &recipe)?;
     Ok(())
 }

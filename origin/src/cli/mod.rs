@@ -1,14 +1,23 @@
 //! The commands. Each is a file; this one says which there are and how they end.
 
+mod completions;
+mod database;
+mod doctor;
 mod flags;
 mod generate;
+mod jobs;
 mod keys;
 mod lock;
+mod migrate;
+mod models;
+mod openapi;
 mod parity;
-mod reconcile;
 mod posts;
+mod print;
+mod reconcile;
 mod serve;
 mod settings;
+mod verify;
 mod webhooks;
 
 use std::ffi::OsString;
@@ -53,8 +62,25 @@ enum Command {
     },
     /// List, show, create, publish, delete and restore posts
     Posts(posts::PostsArgs),
+    /// List, show, cancel and retry all accounts' jobs
+    Jobs(jobs::JobsArgs),
+    /// Bring the database's tables up to date
+    Migrate(migrate::MigrateArgs),
+    /// List, verify and fetch models
+    Models(models::ModelsArgs),
+    /// Check whether a service would work here, and say what to do where not
+    Doctor(doctor::DoctorArgs),
+    /// Say what a picture says of itself, and whether its recipe makes it
+    Verify(verify::VerifyArgs),
     /// Compare the engine with reference tensors
     Parity(parity::ParityArgs),
+    /// Print what makes a shell complete this command's words
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Print what describes the edge's API to programs (`OpenAPI`)
+    Openapi,
     /// Print every setting as a Markdown table
     Settings,
     /// Show what webhooks are signed with and were told, and tell them again
@@ -103,6 +129,13 @@ pub fn run() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Posts(args) => posts::run(&args),
         Command::Parity(args) => parity::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Openapi => openapi::run(),
         Command::Settings => settings::run(),
         Command::Webhooks(args) => webhooks::run(&args),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
-use darkroom_origin::config::{Config, Layers};
+use darkroom_origin::config::{Config, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::outbound::{Outbound, SystemLookup};
@@ -49,13 +49,33 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the socket has no address")?;
+    let admin_listener = match config.admin_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+            let name = settings::ADMIN_LISTEN.name;
+            format!("cannot listen on {address}: set {name} to another, or to `off`")
+        })?),
+        None => None,
+    };
     let (model, device) = (config.model.clone(), config.device);
+    let embed_recipe = config.embed_recipe;
     let service = Service::start(options(config)?, move || {
         let engine = SdxlEngine::open(&model, device)?;
+        let engine = if embed_recipe {
+            engine
+        } else {
+            engine.without_recipes_in_files()
+        };
         tracing::info!(device = engine.device(), "the model is loaded");
         Ok(Box::new(engine) as Box<dyn Engine>)
     })
     .await?;
+    if let Some(listener) = admin_listener {
+        let address = listener.local_addr().context("the socket has no address")?;
+        let router = service.admin_router();
+        // To the process's end: how it drains is what the operator wants to see.
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        tracing::info!(%address, "the operator's routes are open");
+    }
     tracing::info!(%address, "listening");
 
     let (close, mut closing) = watch::channel(());

@@ -1,8 +1,8 @@
 //! Typed values of the settings, or everything that is wrong with them at once.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
@@ -19,6 +19,8 @@ use crate::database::Address;
 pub struct Config {
     /// [`settings::LISTEN`].
     pub listen: SocketAddr,
+    /// [`settings::ADMIN_LISTEN`]; `None` where it is off.
+    pub admin_listen: Option<SocketAddr>,
     /// [`settings::PUBLIC_URL`].
     pub public_url: Url,
     /// [`settings::ORIGIN_SECRETS`].
@@ -29,6 +31,8 @@ pub struct Config {
     pub model: PathBuf,
     /// [`settings::DEVICE`].
     pub device: DeviceKind,
+    /// [`settings::EMBED_RECIPE`].
+    pub embed_recipe: bool,
     /// [`settings::QUEUE_LIMIT`].
     pub queue_limit: u32,
     /// [`settings::ACCOUNT_CONCURRENCY`].
@@ -110,18 +114,42 @@ impl Config {
         }
     }
 
+    /// Reads what says where the database is, and nothing else: who looks after it need not have
+    /// the secrets.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_database(layers: &Layers) -> Result<Address, ConfigError> {
+        let mut reader = Reader {
+            layers,
+            wrong: Vec::new(),
+        };
+        let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
+        let database = reader.database(data_dir.as_deref());
+        match database {
+            Some(database) if reader.wrong.is_empty() => Ok(database),
+            _ => Err(ConfigError(reader.wrong)),
+        }
+    }
+
     /// `None` where a value without a default is wrong; by then it is in the list.
     fn read_all(reader: &mut Reader<'_>) -> Option<Self> {
         // Every setting is read before the first `?`, so that all that is wrong is told.
-        let listen = reader.parse(&settings::LISTEN, |text| {
-            text.parse::<SocketAddr>()
-                .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8788".to_owned())
+        let listen = reader.parse(&settings::LISTEN, socket);
+        let admin_listen = reader.optional(&settings::ADMIN_LISTEN, |text| match text {
+            "off" => Ok(None),
+            text => socket(text).map(Some),
         });
         let public_url = reader.parse(&settings::PUBLIC_URL, web_address);
         let origin_secrets = reader.secrets();
         let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
         let model = reader.parse(&settings::MODEL, |text| Ok(PathBuf::from(text)));
         let device = reader.parse(&settings::DEVICE, str::parse::<DeviceKind>);
+        let embed_recipe = reader.parse(&settings::EMBED_RECIPE, |text| match text {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            _ => Err("write yes or no".to_owned()),
+        });
         let queue_limit = reader.parse(&settings::QUEUE_LIMIT, |text| {
             let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
             limit.ok_or_else(|| "write a whole number above 0".to_owned())
@@ -130,30 +158,29 @@ impl Config {
             let limit = text.parse::<u32>();
             limit.map_err(|_| "write a whole number; 0 is no limit".to_owned())
         });
-        let database = reader.optional_secret(&settings::DATABASE_URL, |text| {
-            Address::parse(text).map_err(|error| error.to_string())
-        });
+        let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let bucket = reader.bucket(retention_days.flatten());
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
-        let data_dir = data_dir?;
         Some(Self {
             listen: listen?,
+            admin_listen: admin_listen.unwrap_or(Some(operators(listen?))),
             public_url: public_url?,
             origin_secrets: origin_secrets?,
             model: model?,
             device: device?,
+            embed_recipe: embed_recipe?,
             queue_limit: queue_limit?,
             account_concurrency: account_concurrency?,
-            database: database.unwrap_or_else(|| Address::file(data_dir.join("darkroom.db"))),
+            database: database?,
             bucket,
             retention_days: retention_days?,
             cloudfront_domain,
             allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
-            data_dir,
+            data_dir: data_dir?,
         })
     }
 }
@@ -217,6 +244,16 @@ impl Reader<'_> {
         }
         self.optional_secret(setting, |text| {
             Secret::parse_list(text).map_err(|error| error.to_string())
+        })
+    }
+
+    fn database(&mut self, data_dir: Option<&Path>) -> Option<Address> {
+        let setting = &settings::DATABASE_URL;
+        if self.layers.find(setting).is_none() {
+            return data_dir.map(|folder| Address::file(folder.join("darkroom.db")));
+        }
+        self.optional_secret(setting, |text| {
+            Address::parse(text).map_err(|error| error.to_string())
         })
     }
 
@@ -288,6 +325,21 @@ impl Reader<'_> {
     }
 }
 
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8788".to_owned())
+}
+
+/// Where the operator is listened to unless told: another port for each service of a machine, and a
+/// free one where the service has a free one.
+fn operators(listen: SocketAddr) -> SocketAddr {
+    let port = match listen.port() {
+        0 => 0,
+        port => port.checked_add(1000).unwrap_or(port - 1000),
+    };
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
 fn web_address(text: &str) -> Result<Url, String> {
     Url::parse(text)
         .ok()
@@ -328,6 +380,8 @@ mod tests {
     fn the_secrets_are_enough() {
         let config = Config::read(&environment(&[SECRET])).expect("valid");
         assert_eq!(config.listen.to_string(), "127.0.0.1:8788");
+        let admin = config.admin_listen.expect("on");
+        assert_eq!(admin.to_string(), "127.0.0.1:9788");
         assert_eq!(config.queue_limit, 100);
         assert!(config.bucket.is_none());
         assert_eq!(config.log, "info");
@@ -338,9 +392,11 @@ mod tests {
     fn every_wrong_setting_is_told_at_once_and_secrets_are_not_shown() {
         let layers = environment(&[
             ("DARKROOM_LISTEN", "somewhere"),
+            ("DARKROOM_ADMIN_LISTEN", "9090"),
             ("DARKROOM_PUBLIC_URL", "ftp://x"),
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),
+            ("DARKROOM_EMBED_RECIPE", "perhaps"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
@@ -361,6 +417,22 @@ mod tests {
         }
         assert!(message.contains("must begin with sqlite://"));
         assert!(!message.contains("hush"), "{message}");
+    }
+
+    #[test]
+    fn the_operators_listener_follows_the_other_unless_told() {
+        let admin = |values: &[(&str, &str)]| {
+            let values = [&[SECRET], values].concat();
+            let config = Config::read(&environment(&values)).expect("valid");
+            config.admin_listen.map(|address| address.to_string())
+        };
+        let listen = |address| ("DARKROOM_LISTEN", address);
+        let ours = |address| ("DARKROOM_ADMIN_LISTEN", address);
+        let local = |port: u16| Some(format!("127.0.0.1:{port}"));
+        assert_eq!(admin(&[listen("0.0.0.0:0")]), local(0));
+        assert_eq!(admin(&[listen("0.0.0.0:65000")]), local(64000));
+        assert_eq!(admin(&[ours("127.0.0.1:9")]), local(9));
+        assert_eq!(admin(&[ours("off")]), None);
     }
 
     #[test]

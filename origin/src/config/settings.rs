@@ -38,6 +38,8 @@ macro_rules! settings {
 settings! {
     LISTEN = "DARKROOM_LISTEN", "listen", Some("listen"), "127.0.0.1:8788",
         "Address and port to listen on; port 0 takes a free one.";
+    ADMIN_LISTEN = "DARKROOM_ADMIN_LISTEN", "admin_listen", Some("admin-listen"), "`127.0.0.1`, the port 1000 above the other's",
+        "Address and port for the operator: `/metrics`, `/openapi.json`, `/docs`. Whoever reaches it may read it. `off` opens none.";
     PUBLIC_URL = "DARKROOM_PUBLIC_URL", "public_url", Some("public-url"), "http://127.0.0.1:8787",
         "The edge's address: what the pictures' URLs begin with where no CloudFront is set.";
     ORIGIN_SECRETS = "DARKROOM_ORIGIN_SECRETS", "origin_secrets", None, "",
@@ -48,6 +50,8 @@ settings! {
         "Folder of an SDXL model in diffusers layout.";
     DEVICE = "DARKROOM_DEVICE", "device", Some("device"), "auto",
         "What computes: `auto`, `cpu` or `gpu`.";
+    EMBED_RECIPE = "DARKROOM_EMBED_RECIPE", "embed_recipe", Some("embed-recipe"), "yes",
+        "Whether pictures hold their recipes, and with them their prompts: `yes` or `no`. That a model made them they say either way. The same on all origins that share a database.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
     ACCOUNT_CONCURRENCY = "DARKROOM_ACCOUNT_CONCURRENCY", "account_concurrency", Some("account-concurrency"), "0",

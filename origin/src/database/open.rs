@@ -42,8 +42,8 @@ const PUNCTUAL: &str = "
     SET idle_in_transaction_session_timeout = '10s';
 ";
 
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");
+pub(super) static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
+pub(super) static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// The database. Clones share its connections.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel};
 
 use super::{Engine, EngineError, Picture, RevisionError, Start, Step, revision};
-use crate::encode::FORMATS;
+use crate::encode::{FILES, FILES_WITHOUT_RECIPE, FORMATS};
 
 /// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
 const NAME_FILE: &str = "darkroom.json";
@@ -85,7 +85,7 @@ impl SdxlEngine {
         let model = Model {
             name,
             revision: revision?,
-            engine: NUMERICS.to_owned(),
+            engine: format!("{NUMERICS}{FILES}"),
             default: true,
             defaults: Defaults {
                 width: defaults.width,
@@ -103,6 +103,13 @@ impl SdxlEngine {
             limits: LIMITS,
         };
         Ok(Self { pipeline, model })
+    }
+
+    /// The same engine, whose recipes keep themselves out of the files.
+    #[must_use]
+    pub fn without_recipes_in_files(mut self) -> Self {
+        self.model.engine = format!("{NUMERICS}{FILES_WITHOUT_RECIPE}");
+        self
     }
 
     /// The device, in words.

@@ -12,6 +12,7 @@ use crate::addresses::Addresses;
 use crate::database::Database;
 use crate::housekeeping::Purge;
 use crate::jobs::{EngineState, JobQueue, Phase};
+use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::storage::Storage;
 
@@ -36,6 +37,8 @@ pub struct App {
     pub queue: JobQueue,
     /// How servers that callers name are reached.
     pub outbound: Outbound,
+    /// What counts requests.
+    pub metrics: Metrics,
 }
 
 impl App {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -10,14 +10,14 @@ use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::error;
+use super::{App, error};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives a request its id, logs it, and finishes its answer.
 ///
 /// The log has the route, not the path, and no query: neither ids nor words of callers.
-pub(super) async fn wrap(request: Request, next: Next) -> Response {
+pub(super) async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
     let method = request.method().clone();
     let trace_id = trace(request.headers()).map(|trace| trace.trace_id());
@@ -29,12 +29,19 @@ pub(super) async fn wrap(request: Request, next: Next) -> Response {
             .extensions()
             .get::<Route>()
             .map(|route| route.0.clone());
+        if let Some(code) = error::code(&response) {
+            app.metrics.requests.problem(code);
+        }
         let mut response = error::finish(response, &id);
+        let (status, elapsed) = (response.status().as_u16(), begun.elapsed());
+        app.metrics
+            .requests
+            .answered(method.as_str(), route.as_deref(), status, elapsed);
         tracing::info!(
             %method,
             route,
-            status = response.status().as_u16(),
-            milliseconds = begun.elapsed().as_millis() as u64,
+            status,
+            milliseconds = elapsed.as_millis() as u64,
             "answered"
         );
         if let Ok(id) = HeaderValue::from_str(&id) {

@@ -144,6 +144,12 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// The code of an answer that is a problem.
+pub(super) fn code(response: &Response) -> Option<Code> {
+    let error = response.extensions().get::<Arc<ApiError>>()?;
+    Some(error.problem.code)
+}
+
 /// Writes the problem document of an answer that carries an [`ApiError`], and logs its cause.
 pub(super) fn finish(response: Response, request_id: &str) -> Response {
     let Some(error) = response.extensions().get::<Arc<ApiError>>().cloned() else {

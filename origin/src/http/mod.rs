@@ -24,7 +24,7 @@ mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use darkroom_shared::request::MAX_BODY;
 
@@ -69,6 +69,6 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback_service(signed.with_state(app.clone()))
-        .layer(from_fn(envelope::wrap))
+        .layer(from_fn_with_state(app.clone(), envelope::wrap))
         .with_state(app)
 }

@@ -2,6 +2,7 @@
 //! beside the engine, which goes on with the next picture.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
@@ -15,6 +16,7 @@ use crate::cause::chain;
 use crate::database::{ClaimedImage, ClaimedJob, Stored};
 use crate::encode::{EncodeError, encode};
 use crate::engine::Picture;
+use crate::metrics::Stage;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
 
@@ -142,9 +144,15 @@ impl Delivery {
             task.image.id.clone(),
             task.recipe.clone(),
         );
+        let metrics = self.endings.metrics.jobs.clone();
         let work = move || -> Result<(), SpoolingError> {
+            let begun = Instant::now();
             let file = encode(&picture, &recipe)?;
-            Ok(spool.write(&image, &file)?)
+            let encoded = Instant::now();
+            metrics.staged(Stage::Encode, encoded.duration_since(begun));
+            spool.write(&image, &file)?;
+            metrics.staged(Stage::Spool, encoded.elapsed());
+            Ok(())
         };
         Ok(spawn_blocking(work).await??)
     }
@@ -174,6 +182,8 @@ impl Delivery {
     async fn upload(&self, task: &mut Task) -> Result<Upload, Cause> {
         let (object, file) = self.read(task).await?;
         let mut phases = self.phases.clone();
+        let metrics = &self.endings.metrics;
+        let begun = Instant::now();
         let mut failures = 0;
         loop {
             if task.work.has_ended() {
@@ -185,17 +195,21 @@ impl Delivery {
             };
             match put {
                 Ok(()) => {
+                    metrics.uploads.stored(file.len() as u64);
+                    metrics.jobs.staged(Stage::Upload, begun.elapsed());
                     return Ok(Upload::Stored {
                         bytes: file.len() as u64,
                         sha256: object.metadata.sha256,
                     });
                 }
                 Err(taken @ StorageError::Taken { .. }) => {
+                    metrics.uploads.refused();
                     self.remove(task.image.id.clone()).await;
                     return Err(taken.into());
                 }
                 Err(error) => {
                     failures += 1;
+                    metrics.uploads.retried();
                     tracing::warn!(
                         job = task.job.lease.job,
                         failures,

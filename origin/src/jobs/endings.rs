@@ -1,7 +1,7 @@
 //! Writing down how work ended, with patience: a database that is busy or away for a while
 //! must not cost a finished picture.
 
-use darkroom_shared::job::JobError;
+use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -10,7 +10,8 @@ use super::pause::some_pause;
 use super::{Changes, Phase, Progress, Running};
 use crate::cause::chain;
 use crate::clock;
-use crate::database::{Database, DatabaseError, Lease, Stored};
+use crate::database::{Database, DatabaseError, Lease, Stored, Tried};
+use crate::metrics::Metrics;
 use crate::storage::backoff;
 
 /// Ends jobs, and tells those who work on them or watch them.
@@ -26,6 +27,8 @@ pub struct Endings {
     pub progress: Progress,
     /// When to give up.
     pub phases: watch::Receiver<Phase>,
+    /// What counts them.
+    pub metrics: Metrics,
 }
 
 impl Endings {
@@ -47,6 +50,7 @@ impl Endings {
         let stored = self.until_written(job, write).await?;
         if stored == Stored::Last {
             tracing::info!(job, "the job has succeeded");
+            self.metrics.jobs.ended(Status::Succeeded, None);
             self.changes.announce(job);
         }
         Some(stored)
@@ -60,6 +64,7 @@ impl Endings {
         };
         let write = || self.database.fail(lease, &error, clock::now());
         if self.until_written(&lease.job, write).await == Some(true) {
+            self.metrics.jobs.ended(Status::Failed, Some(code));
             self.running.end(&lease.job);
             self.changes.announce(&lease.job);
         }
@@ -80,6 +85,11 @@ impl Endings {
         };
         if let Some(tried) = self.until_written(&lease.job, write).await {
             tracing::info!(job = lease.job, ?tried, "the try has ended");
+            match tried {
+                Tried::Again => self.metrics.jobs.retried(),
+                Tried::Failed => self.metrics.jobs.ended(Status::Failed, Some(code)),
+                Tried::Lost => {}
+            }
             self.running.lost(lease);
             self.changes.announce(&lease.job);
         }

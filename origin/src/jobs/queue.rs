@@ -19,6 +19,7 @@ use crate::database::{
     Waiting,
 };
 use crate::engine::Start;
+use crate::metrics::Metrics;
 
 /// What a [`JobQueue`] works with.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct JobQueueOptions {
     pub wake: Arc<Notify>,
     /// When to take nothing more.
     pub phases: watch::Receiver<Phase>,
+    /// What counts jobs.
+    pub metrics: Metrics,
 }
 
 /// What a caller hands in.
@@ -280,6 +283,7 @@ impl JobQueue {
         let given_up = to_the_end(async move {
             let given_up = queue.database.give_up(&job_id, &whose, now).await?;
             if given_up == GivenUp::ByAll(true) {
+                queue.metrics.jobs.ended(Status::Canceled, None);
                 queue.running.end(&job_id);
                 queue.changes.announce(&job_id);
             }

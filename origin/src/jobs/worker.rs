@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use darkroom_shared::job::Status;
 use darkroom_shared::model::Model;
 use darkroom_shared::previews;
 use darkroom_shared::problem::Code;
@@ -17,6 +18,7 @@ use super::{Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
 use crate::database::{Claim, ClaimedJob, DatabaseError, Lease};
 use crate::engine::{Engine, EngineError, Picture, Start, Step};
+use crate::metrics::Stage;
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
@@ -126,10 +128,13 @@ impl Worker {
                     Ok(Some(Claim::Job(job))) => return Some(*job),
                     Ok(Some(Claim::Unreadable { job, source })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
+                        let code = Some(Code::Internal);
+                        self.endings.metrics.jobs.ended(Status::Failed, code);
                         self.endings.changes.announce(&job);
                         continue;
                     }
                     Ok(Some(Claim::Complete { job })) => {
+                        self.endings.metrics.jobs.ended(Status::Succeeded, None);
                         self.endings.changes.announce(&job);
                         continue;
                     }
@@ -174,6 +179,7 @@ impl Worker {
         if matches!(self.runtime.block_on(held), Ok(false)) {
             return;
         }
+        self.measure_wait(&job.lease);
         for image in &job.images {
             let task = Task {
                 recipe: job.recipe.for_image(image.position),
@@ -209,9 +215,12 @@ impl Worker {
             return Ok(None);
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
-        let mut last = Instant::now();
+        let metrics = &self.endings.metrics.jobs;
+        let begun = Instant::now();
+        let mut last = begun;
         let mut on_step = |step: &Step<'_>| {
             self.pace.measured(last.elapsed(), pixels);
+            metrics.stepped(last.elapsed());
             if self.must_stop(task) {
                 return ControlFlow::Break(());
             }
@@ -224,10 +233,24 @@ impl Worker {
         };
         let run = AssertUnwindSafe(|| engine.generate(&task.recipe, start, &mut on_step));
         match catch_unwind(run) {
-            Ok(Ok(picture)) => Ok(Some(picture)),
+            Ok(Ok(picture)) => {
+                metrics.staged(Stage::Steps, last.duration_since(begun));
+                metrics.staged(Stage::Decode, last.elapsed());
+                Ok(Some(picture))
+            }
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
             Ok(Err(error)) => Err(Failure::Error(error)),
             Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
+        }
+    }
+
+    /// No picture waits for a number.
+    fn measure_wait(&self, lease: &Lease) {
+        let waited = self.endings.database.waited(lease);
+        match self.runtime.block_on(waited) {
+            Ok(Some(time)) => self.endings.metrics.jobs.waited(time),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "a job's wait is not known"),
         }
     }
 

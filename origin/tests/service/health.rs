@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::support::call::Call;
+use crate::support::engine::StubEngine;
 use crate::support::{Origin, Setup};
 
 #[tokio::test]
@@ -26,6 +27,29 @@ async fn a_service_says_when_it_no_longer_wants_requests() {
     refused.problem("unavailable").await;
     let alive = origin.send(Call::get("/healthz").unsigned()).await;
     assert_eq!(alive.status, StatusCode::OK);
+    origin.stop().await;
+}
+
+/// Another machine has the same queue: to send callers there would change nothing.
+#[tokio::test]
+async fn a_full_queue_keeps_nobody_from_asking() {
+    let (engine, gate) = StubEngine::gated();
+    let setup = Setup {
+        engine,
+        queue_limit: 1,
+        ..Setup::default()
+    };
+    let origin = Origin::start(setup).await;
+    let running = origin.submit(&json!({ "prompt": "p" })).await;
+    origin.events(&running).await.until_step(0).await;
+    origin.submit(&json!({ "prompt": "p" })).await;
+    let refused = origin.call(Call::generate(&json!({ "prompt": "p" }))).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    for route in ["/readyz", "/healthz"] {
+        let answer = origin.send(Call::get(route).unsigned()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{route}");
+    }
+    gate.open();
     origin.stop().await;
 }
 

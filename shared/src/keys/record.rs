@@ -8,6 +8,7 @@ use crate::timestamp::{UnixMillis, rfc3339};
 
 /// What is shown of a key: everything but its text and its digests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Key {
     /// A UUID. Rotation keeps it.
     pub id: String,
@@ -23,12 +24,15 @@ pub struct Key {
     pub daily_images: Option<u32>,
     /// When it was created.
     #[serde(with = "rfc3339")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: UnixMillis,
     /// When it last got a new text.
     #[serde(with = "rfc3339::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub rotated_at: Option<UnixMillis>,
     /// From when on it is refused.
     #[serde(with = "rfc3339::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<UnixMillis>,
 }
 

@@ -4,8 +4,6 @@ mod create;
 pub(super) mod edge;
 mod table;
 
-use std::io::{self, Write as _};
-
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use darkroom_shared::keys::Key;
@@ -13,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::edge::{Edge, EdgeArgs};
-use super::Failure;
+use super::{Failure, print};
 
 /// What `darkroom keys` takes.
 #[derive(Debug, Args)]
@@ -64,9 +62,9 @@ pub fn run(args: &KeysArgs) -> Result<(), Failure> {
         .context("the runtime cannot be started")?;
     let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
     if args.json {
-        print(&format!("{json:#}\n"))
+        print::json(&json)
     } else {
-        print(&text)
+        print::text(&text)
     }
 }
 
@@ -122,9 +120,4 @@ fn path_of(id: &str) -> Result<String, Failure> {
         )));
     }
     Ok(format!("/api/keys/{id}"))
-}
-
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let printed = io::stdout().write_all(text.as_bytes());
-    Ok(printed.context("the answer cannot be printed")?)
 }

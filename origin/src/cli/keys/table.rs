@@ -6,6 +6,7 @@ use darkroom_shared::timestamp::to_rfc3339;
 use serde_json::Value;
 
 use super::Failure;
+use crate::cli::print;
 
 const HEAD: [&str; 6] = ["id", "name", "account", "scopes", "created", "expires"];
 
@@ -34,19 +35,7 @@ pub fn list(keys: &[Key]) -> String {
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(keys.iter().map(cells));
-    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or_default()
-    });
-    let line = |row: &[String; HEAD.len()]| {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    print::table(&rows)
 }
 
 fn cells(key: &Key) -> [String; HEAD.len()] {

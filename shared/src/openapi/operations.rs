@@ -1,0 +1,327 @@
+//! Every operation of the edge: who may, what is sent, what is answered. The statuses of a route
+//! follow from what it does, by the groups below.
+
+/// One method of one path.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// In upper case.
+    pub method: &'static str,
+    /// With `{id}` and `{file}`.
+    pub path: &'static str,
+    /// In one sentence.
+    pub summary: &'static str,
+    /// One of these is enough; none means that anybody may.
+    pub scopes: &'static [&'static str],
+    /// The schema of the body.
+    pub body: Option<Body>,
+    /// Answers that are no problem.
+    pub answers: &'static [(u16, Content)],
+    /// Groups of problems' statuses.
+    pub problems: &'static [&'static [u16]],
+    /// Names of query parameters and headers, out of `parameters`.
+    pub parameters: &'static [&'static str],
+}
+
+/// What a request's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// JSON of a schema.
+    Json(&'static str),
+    /// The same, which may be left out.
+    OptionalJson(&'static str),
+    /// JSON or a form with files.
+    JsonOrForm(&'static str),
+}
+
+/// What an answer's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// None.
+    Empty,
+    /// JSON of a schema.
+    Json(&'static str),
+    /// JSON of a schema, or Server-Sent Events where that was asked for.
+    JsonOrEvents(&'static str),
+    /// Server-Sent Events.
+    Events,
+    /// A picture's bytes.
+    Picture,
+}
+
+use Body::{Json as JsonBody, JsonOrForm, OptionalJson};
+use Content::{Empty, Events, Json, JsonOrEvents, Picture};
+
+/// A query that is too long; a failure of ours.
+const ANY: &[u16] = &[400, 500];
+/// Without a key, with one that lacks the scope, too often.
+const KEYED: &[u16] = &[401, 403, 429];
+/// The origin is away, is not ready, or takes too long.
+const ORIGIN: &[u16] = &[502, 503, 504];
+/// No such thing, or another caller's.
+const THING: &[u16] = &[404];
+/// A body that is too large, of another media type, or of values that are not allowed.
+const SENT: &[u16] = &[413, 415, 422];
+/// An `Idempotency-Key` that is being answered, or that belongs to another call.
+const ONCE: &[u16] = &[409, 422];
+/// The stores of the edge.
+const STORE: &[u16] = &[503];
+/// A signature that is not good here and now.
+const SIGNED: &[u16] = &[403];
+/// A part of a picture that it does not have.
+const PART: &[u16] = &[416];
+
+const MAKER: &[&str] = &["generate"];
+const READER: &[&str] = &["read"];
+const EITHER: &[&str] = &["read", "generate"];
+const ADMIN: &[&str] = &["admin"];
+
+const fn open(method: &'static str, path: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        method,
+        path,
+        summary,
+        scopes: &[],
+        body: None,
+        answers: &[],
+        problems: &[ANY],
+        parameters: &[],
+    }
+}
+
+/// All of them, in the order of the edge's own table.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        scopes: MAKER,
+        body: Some(JsonBody("GenerateRequest")),
+        answers: &[(200, Json("Generated")), (202, Json("Generated"))],
+        problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
+        parameters: &["Prefer", "Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/media/generate-image",
+            "Make pictures, and wait for them unless told",
+        )
+    },
+    Operation {
+        scopes: READER,
+        answers: &[(200, Json("Page_Job"))],
+        problems: &[ANY, KEYED, &[422], ORIGIN],
+        parameters: &["cursor", "limit"],
+        ..open("GET", "/api/jobs", "List the account's jobs, newest first")
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Json("Job"))],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open("GET", "/api/jobs/{id}", "Show a job")
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(200, Json("Job"))],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open(
+            "DELETE",
+            "/api/jobs/{id}",
+            "Cancel a job; others who share it keep it",
+        )
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Events)],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        parameters: &["Last-Event-ID"],
+        ..open("GET", "/api/jobs/{id}/events", "Follow a job")
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Json("Image"))],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open("GET", "/api/images/{id}", "Show what is known of an image")
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(204, Empty)],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open(
+            "DELETE",
+            "/api/images/{id}",
+            "Delete an image, for everybody",
+        )
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Json("Page_Model"))],
+        problems: &[ANY, KEYED, ORIGIN],
+        ..open("GET", "/api/models", "List what can be asked for")
+    },
+    Operation {
+        scopes: MAKER,
+        body: Some(JsonBody("OpenAiGeneration")),
+        answers: &[(200, JsonOrEvents("OpenAiImages"))],
+        problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/v1/images/generations",
+            "OpenAI's way to make pictures",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        body: Some(JsonOrForm("OpenAiEdit")),
+        answers: &[(200, JsonOrEvents("OpenAiImages"))],
+        problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/v1/images/edits",
+            "OpenAI's way to make pictures of pictures",
+        )
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Json("OpenAiModels"))],
+        problems: &[ANY, KEYED, ORIGIN],
+        ..open("GET", "/v1/models", "OpenAI's way to list models")
+    },
+    Operation {
+        scopes: ADMIN,
+        answers: &[(200, Json("Page_Key"))],
+        problems: &[ANY, KEYED, &[422], STORE],
+        parameters: &["cursor", "limit"],
+        ..open("GET", "/api/keys", "List all keys, oldest first")
+    },
+    Operation {
+        scopes: ADMIN,
+        body: Some(JsonBody("CreateKey")),
+        answers: &[(201, Json("IssuedKey"))],
+        problems: &[ANY, KEYED, SENT, ONCE, STORE],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/keys",
+            "Create a key; its text is shown this one time",
+        )
+    },
+    Operation {
+        scopes: ADMIN,
+        answers: &[(204, Empty)],
+        problems: &[ANY, KEYED, THING, STORE],
+        ..open("DELETE", "/api/keys/{id}", "End a key for good")
+    },
+    Operation {
+        scopes: ADMIN,
+        body: Some(OptionalJson("RotateKey")),
+        answers: &[(200, Json("IssuedKey"))],
+        problems: &[ANY, KEYED, THING, SENT, ONCE, STORE],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/keys/{id}/rotate",
+            "Give a key a new text, shown this one time",
+        )
+    },
+    Operation {
+        scopes: EITHER,
+        body: Some(OptionalJson("SignatureAsk")),
+        answers: &[(200, Json("SignedUrl"))],
+        problems: &[ANY, KEYED, THING, SENT, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/images/{id}/signed-url",
+            "Sign a private image's address",
+        )
+    },
+    Operation {
+        scopes: ADMIN,
+        body: Some(OptionalJson("SignatureAsk")),
+        answers: &[(200, Json("SignedCookies"))],
+        problems: &[ANY, KEYED, SENT, ONCE, STORE],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/signed-cookies",
+            "Sign cookies that open every private image",
+        )
+    },
+    Operation {
+        answers: &[(200, Picture), (206, Picture), (304, Empty)],
+        problems: &[ANY, THING, PART, ORIGIN],
+        parameters: &["Range", "If-None-Match"],
+        ..open("GET", "/generated/{file}", "Fetch a public picture")
+    },
+    Operation {
+        answers: &[(200, Empty), (304, Empty)],
+        problems: &[ANY, THING, ORIGIN],
+        parameters: &["If-None-Match"],
+        ..open("HEAD", "/generated/{file}", "The same, headers alone")
+    },
+    Operation {
+        answers: &[(204, Empty)],
+        ..open(
+            "OPTIONS",
+            "/generated/{file}",
+            "Let a page of another site ask",
+        )
+    },
+    Operation {
+        answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
+        problems: &[ANY, SIGNED, THING, PART, ORIGIN],
+        parameters: &[
+            "Expires",
+            "Policy",
+            "Signature",
+            "Key-Pair-Id",
+            "Hash-Algorithm",
+            "Range",
+            "If-None-Match",
+        ],
+        ..open(
+            "GET",
+            "/private/generated/{file}",
+            "Fetch a private picture by its signed URL",
+        )
+    },
+    Operation {
+        answers: &[(200, Empty), (302, Empty), (304, Empty)],
+        problems: &[ANY, SIGNED, THING, ORIGIN],
+        parameters: &[
+            "Expires",
+            "Policy",
+            "Signature",
+            "Key-Pair-Id",
+            "Hash-Algorithm",
+            "If-None-Match",
+        ],
+        ..open(
+            "HEAD",
+            "/private/generated/{file}",
+            "The same, headers alone",
+        )
+    },
+    Operation {
+        answers: &[(204, Empty)],
+        ..open(
+            "OPTIONS",
+            "/private/generated/{file}",
+            "Let a page of another site ask",
+        )
+    },
+    Operation {
+        answers: &[(200, Json("Health"))],
+        ..open("GET", "/healthz", "Whether the edge is up")
+    },
+    Operation {
+        answers: &[(200, Empty)],
+        ..open("HEAD", "/healthz", "The same, headers alone")
+    },
+    Operation {
+        answers: &[(200, Json("Readiness")), (503, Json("Readiness"))],
+        ..open("GET", "/readyz", "Whether pictures can be made")
+    },
+    Operation {
+        answers: &[(200, Empty), (503, Empty)],
+        ..open("HEAD", "/readyz", "The same, headers alone")
+    },
+];

@@ -1,0 +1,75 @@
+//! What stands in paths, queries and headers.
+
+use serde_json::{Value, json};
+
+/// All of them, by name.
+pub(super) fn all() -> Value {
+    let text = json!({ "type": "string" });
+    let list = [
+        ("id", "path", text.clone(), "The thing's id"),
+        ("file", "path", text.clone(), "The picture's file name"),
+        (
+            "cursor",
+            "query",
+            text.clone(),
+            "`next_cursor` of the page before",
+        ),
+        (
+            "limit",
+            "query",
+            json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
+            "How many",
+        ),
+        (
+            "Expires",
+            "query",
+            text.clone(),
+            "Of a canned policy: Unix seconds",
+        ),
+        ("Policy", "query", text.clone(), "A custom policy"),
+        ("Signature", "query", text.clone(), "The signature"),
+        ("Key-Pair-Id", "query", text.clone(), "The public key's id"),
+        (
+            "Hash-Algorithm",
+            "query",
+            text.clone(),
+            "`SHA256`, where it is not SHA-1",
+        ),
+        (
+            "Prefer",
+            "header",
+            text.clone(),
+            "`wait=N`: at most N seconds, 60 unless told; `respond-async`: not at all",
+        ),
+        (
+            "Idempotency-Key",
+            "header",
+            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+            "Makes the call safe to repeat",
+        ),
+        (
+            "Last-Event-ID",
+            "header",
+            text.clone(),
+            "Goes on behind that event",
+        ),
+        ("Range", "header", text.clone(), "A part of the picture"),
+        (
+            "If-None-Match",
+            "header",
+            text,
+            "The `ETag` of a copy in hand",
+        ),
+    ];
+    let described = list.map(|(name, place, schema, description)| {
+        let parameter = json!({
+            "name": name,
+            "in": place,
+            "required": place == "path",
+            "schema": schema,
+            "description": description,
+        });
+        (name.to_owned(), parameter)
+    });
+    Value::Object(described.into_iter().collect())
+}
