@@ -17,8 +17,8 @@ use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
 use crate::http::{self, App};
 use crate::jobs::{
-    Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
-    JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
+    Changes, Deadlines, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat,
+    JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
 use crate::spool::{Spool, SpoolError};
@@ -123,6 +123,11 @@ impl Service {
             changes: changes.clone(),
             wake: Arc::clone(&wake),
         };
+        let deadlines = Deadlines {
+            database: database.clone(),
+            running: running.clone(),
+            changes: changes.clone(),
+        };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
         let delivery = Arc::new(delivery);
         let app = App {
@@ -157,6 +162,7 @@ impl Service {
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
+        tokio::spawn(deadlines.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,

@@ -31,6 +31,8 @@ pub struct NewJob {
     pub previews: u32,
     /// How it stands beside others.
     pub priority: Priority,
+    /// When its pictures are of no more use, by [`Database::now`].
+    pub deadline: Option<UnixMillis>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -103,8 +105,9 @@ impl Database {
         let turn = turns::next(&mut transaction, &job.account, job.priority, work).await?;
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
-                               created_at, priority, turn, turn_end)
-             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+                               created_at, priority, turn, turn_end,
+                               deadline)
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&id)
         .bind(&job.account)
@@ -117,6 +120,7 @@ impl Database {
         .bind(job.priority.as_str())
         .bind(turn.start)
         .bind(turn.end)
+        .bind(job.deadline)
         .execute(&mut *transaction)
         .await?;
         if inserted.rows_affected() == 0 {

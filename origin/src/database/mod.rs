@@ -12,6 +12,7 @@
 
 mod accept;
 mod address;
+mod deadlines;
 mod delete;
 mod dialect;
 mod error;

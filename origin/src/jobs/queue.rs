@@ -132,6 +132,7 @@ impl JobQueue {
             start: order.start,
             previews: order.request.previews,
             priority: order.priority,
+            deadline: self.moment(deadline).await?,
             now,
         };
         if let Some(deadline) = deadline {
@@ -169,6 +170,15 @@ impl JobQueue {
                 })
             }
         }
+    }
+
+    /// When a deadline in so many seconds is.
+    async fn moment(&self, deadline: Option<u32>) -> Result<Option<UnixMillis>, DatabaseError> {
+        let Some(seconds) = deadline else {
+            return Ok(None);
+        };
+        let now = self.0.database.now().await?;
+        Ok(Some(now + UnixMillis::from(seconds) * 1000))
     }
 
     /// The limit that is left to be checked when a job is recorded: none beyond what is worth

@@ -90,6 +90,7 @@ pub fn job(images: usize) -> NewJob {
         start: None,
         previews: 0,
         priority: Priority::Normal,
+        deadline: None,
         now: 0,
     }
 }
