@@ -20,8 +20,8 @@ use crate::engine::Engine;
 use crate::housekeeping::{Keeper, KeeperOptions, Purge};
 use crate::http::{self, App};
 use crate::jobs::{
-    Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
-    JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
+    Changes, Deadlines, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat,
+    JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
 };
 use crate::machine::{self, MachineError};
 use crate::metrics::Metrics;
@@ -136,6 +136,11 @@ impl Service {
             changes: changes.clone(),
             wake: Arc::clone(&wake),
         };
+        let deadlines = Deadlines {
+            database: database.clone(),
+            running: running.clone(),
+            changes: changes.clone(),
+        };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
         let delivery = Arc::new(delivery);
         let purge = Purge {
@@ -188,6 +193,7 @@ impl Service {
         tokio::spawn(following.keep(phases.subscribe()));
         tokio::spawn(keeper.keep(phases.subscribe()));
         let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
+        tokio::spawn(deadlines.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {
             app,

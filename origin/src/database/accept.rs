@@ -33,6 +33,8 @@ pub struct NewJob {
     pub priority: Priority,
     /// Whom to tell how it ends.
     pub webhook_url: Option<String>,
+    /// When its pictures are of no more use, by [`Database::now`].
+    pub deadline: Option<UnixMillis>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -105,8 +107,9 @@ impl Database {
         let turn = turns::next(&mut transaction, &job.account, job.priority, work).await?;
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
-                               created_at, priority, turn, turn_end)
-             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+                               created_at, priority, turn, turn_end,
+                               deadline)
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&id)
         .bind(&job.account)
@@ -119,6 +122,7 @@ impl Database {
         .bind(job.priority.as_str())
         .bind(turn.start)
         .bind(turn.end)
+        .bind(job.deadline)
         .execute(&mut *transaction)
         .await?;
         if inserted.rows_affected() == 0 {

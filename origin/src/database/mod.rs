@@ -15,6 +15,7 @@
 
 mod accept;
 mod address;
+mod deadlines;
 mod delete;
 mod delivery_log;
 mod dialect;

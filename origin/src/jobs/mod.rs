@@ -7,6 +7,7 @@
 //! machines do with jobs of the same database is heard by `following`.
 
 mod changes;
+mod deadlines;
 mod delivery;
 mod endings;
 mod following;
@@ -21,6 +22,7 @@ mod running;
 mod worker;
 
 pub use changes::{Changes, Watch};
+pub use deadlines::Deadlines;
 pub use delivery::{Delivery, Task};
 pub use endings::Endings;
 pub use following::Following;

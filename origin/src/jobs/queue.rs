@@ -136,6 +136,7 @@ impl JobQueue {
             previews: order.request.previews,
             priority: order.priority,
             webhook_url: order.request.webhook_url.clone(),
+            deadline: self.moment(deadline).await?,
             now,
         };
         if let Some(deadline) = deadline {
@@ -173,6 +174,15 @@ impl JobQueue {
                 })
             }
         }
+    }
+
+    /// When a deadline in so many seconds is.
+    async fn moment(&self, deadline: Option<u32>) -> Result<Option<UnixMillis>, DatabaseError> {
+        let Some(seconds) = deadline else {
+            return Ok(None);
+        };
+        let now = self.0.database.now().await?;
+        Ok(Some(now + UnixMillis::from(seconds) * 1000))
     }
 
     /// The limit that is left to be checked when a job is recorded: none beyond what is worth

@@ -91,6 +91,7 @@ pub fn job(images: usize) -> NewJob {
         previews: 0,
         priority: Priority::Normal,
         webhook_url: None,
+        deadline: None,
         now: 0,
     }
 }

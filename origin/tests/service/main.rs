@@ -5,6 +5,7 @@
 mod auth;
 mod cancel;
 mod database;
+mod deadlines;
 mod drain;
 mod events;
 mod failures;

@@ -1,0 +1,51 @@
+//! Ends jobs that come too late, whether they wait or are being made.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Changes, Phase, Running};
+use crate::cause::chain;
+use crate::database::{Database, DatabaseError};
+
+/// How often is looked: a deadline is in whole seconds.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches over deadlines.
+#[derive(Debug)]
+pub struct Deadlines {
+    /// Where they are.
+    pub database: Database,
+    /// Who works.
+    pub running: Running,
+    /// Who watches.
+    pub changes: Changes,
+}
+
+impl Deadlines {
+    /// Watches until the process is about to end.
+    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = Phase::reached(&mut phases, Phase::Stopping) => return,
+            }
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = chain(&error), "deadlines were not looked at");
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), DatabaseError> {
+        let now = self.database.now().await?;
+        for job in self.database.end_overdue(now).await? {
+            tracing::info!(job, "the job has missed its deadline");
+            self.running.end(&job);
+            self.changes.announce(&job);
+        }
+        Ok(())
+    }
+}
