@@ -180,6 +180,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::request::Format;
+    use crate::scope::Scope;
 
     /// The edge's table, read as text: it is compiled for Workers alone.
     fn edges_routes() -> BTreeSet<(String, String)> {
@@ -233,6 +235,18 @@ mod tests {
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
         assert_eq!(document["openapi"], "3.1.0");
+    }
+
+    #[test]
+    fn names_are_those_of_the_wire() {
+        let document = document().expect("document");
+        let schemas = &document["components"]["schemas"];
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(schemas["Code"]["enum"], json!(codes));
+        let scopes: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        assert_eq!(schemas["Scope"]["enum"], json!(scopes));
+        let formats: Vec<_> = Format::ALL.iter().map(|format| format.as_str()).collect();
+        assert_eq!(schemas["Format"]["enum"], json!(formats));
     }
 
     #[test]

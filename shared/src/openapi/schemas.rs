@@ -198,8 +198,10 @@ fn openai() -> [Named; 5] {
     ]
 }
 
-fn states() -> [Named; 3] {
+fn states() -> [Named; 4] {
     [
+        // Derived it would have Rust's names: those of the wire come out of a macro.
+        ("Code", names(Code::ALL.iter().map(|code| code.as_str()))),
         (
             "Health",
             object(&["status"], json!({ "status": { "type": "string" } })),
