@@ -15,7 +15,7 @@ use crate::cause::chain;
 use crate::clock;
 use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
-use crate::housekeeping::{Keeper, KeeperOptions, Purge};
+use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat, JobQueue,
@@ -129,7 +129,11 @@ impl Service {
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
-            invalidates: false,
+        };
+        let variants = VariantMaker {
+            database: database.clone(),
+            storage: Arc::clone(&storage),
+            widths: options.keeping.variant_widths.clone(),
         };
         let keeper = Keeper::new(purge.clone(), options.keeping);
         let app = App {
@@ -163,6 +167,7 @@ impl Service {
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
+        tokio::spawn(variants.keep(phases.subscribe()));
         tokio::spawn(keeper.keep(phases.subscribe()));
         tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
         Ok(Self {

@@ -127,6 +127,7 @@ fn options(config: Config) -> ServiceOptions {
         storage,
         keeping: KeeperOptions {
             retention_days: config.retention_days,
+            variant_widths: config.variant_widths,
         },
         data_dir: config.data_dir,
     }

@@ -22,3 +22,4 @@ mod retention;
 mod s3;
 mod shared;
 mod support;
+mod variants;

@@ -53,9 +53,7 @@ impl Default for Setup {
             engine: StubEngine::default(),
             queue_limit: 100,
             storage: None,
-            keeping: KeeperOptions {
-                retention_days: None,
-            },
+            keeping: KeeperOptions::default(),
             shares: None,
         }
     }
