@@ -17,7 +17,7 @@ use crate::cause::chain;
 use crate::clock;
 use crate::database::{Address, Database, DatabaseError};
 use crate::engine::Engine;
-use crate::housekeeping::{Keeper, KeeperOptions, Purge};
+use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Deadlines, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat,
@@ -146,7 +146,11 @@ impl Service {
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
-            invalidates: false,
+        };
+        let variants = VariantMaker {
+            database: database.clone(),
+            storage: Arc::clone(&storage),
+            widths: options.keeping.variant_widths.clone(),
         };
         let keeper = Keeper::new(purge.clone(), options.keeping);
         let deliverer = Deliverer {
@@ -191,6 +195,7 @@ impl Service {
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
+        tokio::spawn(variants.keep(phases.subscribe()));
         tokio::spawn(keeper.keep(phases.subscribe()));
         let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
         tokio::spawn(deadlines.keep(phases.subscribe()));

@@ -149,6 +149,39 @@ pub struct Image {
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<UnixMillis>,
+    /// Smaller copies, the smallest first: none until they are made, and none of a private image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// The same as HTML has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srcset: Option<String>,
+}
+
+/// A smaller copy of a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Where it can be fetched.
+    pub url: String,
+    /// Its object name in the store.
+    pub key: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Its media type.
+    pub content_type: String,
+}
+
+impl Variant {
+    /// Copies as the `srcset` of an HTML element, `None` where there are none.
+    #[must_use]
+    pub fn srcset(variants: &[Self]) -> Option<String> {
+        let entries = variants
+            .iter()
+            .map(|variant| format!("{} {}w", variant.url, variant.width));
+        let entries: Vec<String> = entries.collect();
+        (!entries.is_empty()).then(|| entries.join(", "))
+    }
 }
 
 /// What the origin tells the edge of an image that it has deleted.
@@ -158,6 +191,9 @@ pub struct DeletedImage {
     pub key: String,
     /// Hash of the recipe of its job's first image.
     pub recipe_sha256: String,
+    /// Its smaller copies' objects, which are gone too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<String>,
     /// How many images its job makes.
     pub n: u32,
     /// Whether it was gone before.

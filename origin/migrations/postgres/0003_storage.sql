@@ -8,12 +8,6 @@ CREATE INDEX images_without_variants ON images (variants_after)
 CREATE INDEX images_to_purge ON images (deleted_at) WHERE purged_at IS NULL AND deleted_at IS NOT NULL;
 CREATE INDEX images_by_age ON images (stored_at) WHERE deleted_at IS NULL;
 
--- Paths of purged images that CloudFront has not been told yet to forget.
-CREATE TABLE invalidations (
-    path       TEXT PRIMARY KEY,
-    created_at BIGINT NOT NULL
-);
-
 -- What is done now and then, by one of those who share the database: when it is due next.
 CREATE TABLE chores (
     name   TEXT PRIMARY KEY,

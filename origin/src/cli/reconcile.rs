@@ -58,7 +58,6 @@ async fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<Repo
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
-            invalidates: false,
         };
         purge.all(before).await?;
     }

@@ -150,6 +150,7 @@ fn options(config: Config) -> anyhow::Result<ServiceOptions> {
         storage,
         keeping: KeeperOptions {
             retention_days: config.retention_days,
+            variant_widths: config.variant_widths,
         },
         data_dir: config.data_dir,
         outbound: outbound.context("the certificates cannot be read")?,

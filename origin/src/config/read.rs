@@ -43,6 +43,8 @@ pub struct Config {
     pub bucket: Option<Bucket>,
     /// [`settings::RETENTION_DAYS`]; `None` keeps pictures for good.
     pub retention_days: Option<u32>,
+    /// [`settings::VARIANT_WIDTHS`], in order.
+    pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
     /// [`settings::ALLOWED_NETWORKS`].
@@ -161,6 +163,7 @@ impl Config {
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let bucket = reader.bucket(retention_days.flatten());
+        let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
@@ -177,6 +180,7 @@ impl Config {
             database: database?,
             bucket,
             retention_days: retention_days?,
+            variant_widths: variant_widths?,
             cloudfront_domain,
             allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
@@ -347,6 +351,21 @@ fn web_address(text: &str) -> Result<Url, String> {
         .ok_or_else(|| "write an http or https address, such as http://127.0.0.1:8787".to_owned())
 }
 
+fn widths(text: &str) -> Result<Vec<u32>, String> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let read = |width: &str| {
+        let width = width.trim().parse().ok();
+        width.filter(|width| (16..=2048).contains(width))
+    };
+    let widths: Option<Vec<u32>> = text.split(',').map(read).collect();
+    let widths = widths.filter(|widths| widths.len() <= 8);
+    widths.ok_or_else(|| {
+        "write up to 8 widths from 16 to 2048, such as 256,512, or `none`".to_owned()
+    })
+}
+
 fn domain(text: &str) -> Result<String, String> {
     let is_domain = text.contains('.')
         && text
@@ -405,6 +424,7 @@ mod tests {
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),
+            ("DARKROOM_VARIANT_WIDTHS", "256,wide"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();
         for name in layers.environment.keys() {

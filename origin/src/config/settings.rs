@@ -70,6 +70,8 @@ settings! {
         "Id or ARN of the KMS key for `aws:kms`; AWS's own key for S3 unless told. The credentials then need `kms:GenerateDataKey` and `kms:Decrypt`.";
     RETENTION_DAYS = "DARKROOM_RETENTION_DAYS", "retention_days", Some("retention-days"), "0",
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
+    VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "none",
+        "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, such as `256,512,1024`, the first for lists; `none` makes none. The edge's own cache does not forget them when their image is deleted: leave this as it is where no CloudFront delivers.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
     ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",

@@ -1,4 +1,4 @@
-//! Deleted images on their way out of the store, and out of `CloudFront`.
+//! Deleted images on their way out of the store.
 
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AssertSqlSafe;
@@ -43,60 +43,17 @@ impl Database {
             .collect()
     }
 
-    /// Records that the store has forgotten an image, and what `CloudFront` is to forget: both or
-    /// neither.
+    /// Records that the store has forgotten an image.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn image_purged(
-        &self,
-        id: &str,
-        invalidate: &[String],
-        now: UnixMillis,
-    ) -> Result<(), DatabaseError> {
+    pub async fn image_purged(&self, id: &str, now: UnixMillis) -> Result<(), DatabaseError> {
         let mut transaction = self.write().await?;
         sqlx::query("UPDATE images SET purged_at = $1 WHERE id = $2")
             .bind(now)
             .bind(id)
             .execute(&mut *transaction)
             .await?;
-        for key in invalidate {
-            sqlx::query(
-                "INSERT INTO invalidations (path, created_at) VALUES ($1, $2)
-                 ON CONFLICT (path) DO NOTHING",
-            )
-            .bind(format!("/{key}"))
-            .bind(now)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Paths that `CloudFront` is still to forget, the oldest first.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn to_invalidate(&self, limit: u32) -> Result<Vec<String>, DatabaseError> {
-        let paths =
-            sqlx::query_scalar("SELECT path FROM invalidations ORDER BY created_at, path LIMIT $1");
-        let paths = paths.bind(i64::from(limit)).fetch_all(&self.readers);
-        Ok(paths.await?)
-    }
-
-    /// Records that `CloudFront` forgets these paths.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`]; they are told once more then.
-    pub async fn invalidated(&self, paths: &[String]) -> Result<(), DatabaseError> {
-        let mut transaction = self.write().await?;
-        for path in paths {
-            sqlx::query("DELETE FROM invalidations WHERE path = $1")
-                .bind(path)
-                .execute(&mut *transaction)
-                .await?;
-        }
         transaction.commit().await?;
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! Rows as they are stored, and how they become what the API shows.
 
-use darkroom_shared::job::{Image, Job, JobError, Progress, Status};
+use darkroom_shared::job::{Image, Job, JobError, Progress, Status, Variant};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 
-use super::{DatabaseError, Place, StoredJob};
+use super::{DatabaseError, Place, StoredJob, variants};
 use crate::addresses::Addresses;
 
 #[derive(sqlx::FromRow)]
@@ -47,6 +47,7 @@ pub(super) struct ImageRow {
     content_type: String,
     bytes: i64,
     sha256: String,
+    variants: Option<String>,
 }
 
 pub(super) const fn unreadable(what: &'static str) -> DatabaseError {
@@ -106,7 +107,25 @@ impl JobRow {
 impl ImageRow {
     pub(super) fn into_image(self, addresses: &Addresses) -> Result<Image, DatabaseError> {
         let visibility = Visibility::parse(&self.visibility);
+        let visibility = visibility.ok_or_else(|| unreadable("visibility"))?;
+        // A private copy's address would have to be signed like its picture's.
+        let stored = match visibility {
+            Visibility::Public => variants::parse(self.variants.as_deref())?,
+            Visibility::Private => Vec::new(),
+        };
+        let variants: Vec<Variant> = stored
+            .into_iter()
+            .map(|variant| Variant {
+                url: addresses.of(&variant.key),
+                key: variant.key,
+                width: variant.width,
+                height: variant.height,
+                content_type: variant.content_type,
+            })
+            .collect();
         Ok(Image {
+            srcset: Variant::srcset(&variants),
+            variants,
             url: addresses.of(&self.object_key),
             id: self.id,
             key: self.object_key,
@@ -116,7 +135,7 @@ impl ImageRow {
             bytes: self.bytes as u64,
             sha256: self.sha256,
             seed: self.seed as u64,
-            visibility: visibility.ok_or_else(|| unreadable("visibility"))?,
+            visibility,
             expires_at: None,
         })
     }

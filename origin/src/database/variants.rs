@@ -29,6 +29,10 @@ pub struct WithoutVariants {
     pub key: String,
     /// The hash of its recipe.
     pub recipe_sha256: String,
+    /// Its seed.
+    pub seed: i64,
+    /// The recipe of its job's first image, as JSON.
+    pub recipe: String,
 }
 
 impl Database {
@@ -49,10 +53,11 @@ impl Database {
                  WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND variants IS NULL
                    AND variants_after <= $2
                  ORDER BY variants_after LIMIT 1 {})
-             RETURNING id, object_key, recipe_sha256",
+             RETURNING id, object_key, recipe_sha256, seed,
+                (SELECT recipe FROM jobs WHERE jobs.id = images.job_id) AS recipe",
             self.dialect.skip_locked()
         );
-        let claimed = sqlx::query_as(AssertSqlSafe(statement))
+        let claimed: Option<WithoutVariants> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(until)
             .bind(now)
             .fetch_optional(&mut *transaction)

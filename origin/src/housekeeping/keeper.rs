@@ -27,10 +27,12 @@ const EXPIRED: u32 = 500;
 const RECONCILE: &str = "reconcile";
 
 /// What a keeper goes by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KeeperOptions {
     /// Days that images are kept, where not for good.
     pub retention_days: Option<u32>,
+    /// How wide smaller copies of them are, in pixels.
+    pub variant_widths: Vec<u32>,
 }
 
 /// Keeps store and database in order.

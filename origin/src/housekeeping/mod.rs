@@ -1,6 +1,6 @@
 //! What happens to pictures after they are made, beside all requests: deleted ones leave the store
-//! and `CloudFront` (`purge`, `invalidate`), old ones are deleted (`retention`), smaller copies are
-//! made (`variants`), and now and then store and database are compared (`reconcile`).
+//! (`purge`), old ones are deleted (`keeper`), smaller copies are made
+//! (`variants`), and now and then store and database are compared (`reconcile`).
 //!
 //! Everything here begins with a row that says what is to be done, and ends with one that says that
 //! it was: a process that dies in between leaves the work to the next, here or elsewhere.
@@ -8,7 +8,9 @@
 mod keeper;
 mod purge;
 mod reconcile;
+mod variants;
 
 pub use keeper::{Keeper, KeeperOptions};
 pub use purge::Purge;
 pub use reconcile::{GRACE, HousekeepingError, Reconciler, Report, Scope};
+pub use variants::VariantMaker;

@@ -19,8 +19,6 @@ pub struct Purge {
     pub database: Database,
     /// Where their objects are.
     pub storage: Arc<Storage>,
-    /// Whether there is a `CloudFront` that is to be told.
-    pub invalidates: bool,
 }
 
 impl Purge {
@@ -32,10 +30,7 @@ impl Purge {
         for key in &image.keys {
             self.storage.delete(key).await?;
         }
-        let invalidate: &[String] = if self.invalidates { &image.keys } else { &[] };
-        self.database
-            .image_purged(&image.id, invalidate, clock::now())
-            .await?;
+        self.database.image_purged(&image.id, clock::now()).await?;
         Ok(())
     }
 

@@ -40,6 +40,7 @@ pub(super) async fn delete(
         recipe_sha256: deleted.recipe.hash().map_err(ApiError::internal)?,
         n: deleted.images,
         key: deleted.key,
+        variants: deleted.variants,
         again: deleted.is_purged,
     }))
 }

@@ -31,3 +31,4 @@ mod s3;
 mod shared;
 mod support;
 mod webhooks;
+mod variants;

@@ -204,7 +204,6 @@ async fn what_a_deletion_did_not_manage_is_done_later() {
     let purge = Purge {
         database: reconciler.database.clone(),
         storage: Arc::clone(&reconciler.storage),
-        invalidates: false,
     };
     assert!(purge.all(LATER).await.is_err());
     bucket.set(Mood::Well);

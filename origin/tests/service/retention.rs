@@ -35,6 +35,7 @@ async fn images_go_when_their_time_is_over_and_not_before() {
     let setup = Setup {
         keeping: KeeperOptions {
             retention_days: Some(30),
+            ..KeeperOptions::default()
         },
         ..Setup::default()
     };
@@ -50,7 +51,6 @@ async fn images_go_when_their_time_is_over_and_not_before() {
     let purge = Purge {
         database: Database::open(&address).await.expect("opened"),
         storage: Arc::new(Storage::Folder(Folder::new(folder.path().join("objects")))),
-        invalidates: false,
     };
     assert_eq!(purge.all(i64::MAX).await.expect("purged"), 1);
     for (index, is_there) in [(0, false), (1, true)] {

@@ -52,6 +52,8 @@ pub enum Mood {
     HoldsAnswers = 9,
     /// Each request waits for two seconds first.
     Slow = 10,
+    /// It refuses smaller copies of pictures.
+    RefusesCopies = 11,
 }
 
 /// A request that the server was sent.
@@ -263,6 +265,7 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
         .query()
         .unwrap_or_default()
         .contains("prefix=generated");
+    let is_copy = is_upload && seen.uri.path().contains("-w");
     let is_second_part = is_upload && seen.uri.query().unwrap_or_default().contains("Number=2");
     switch.seen.lock().expect("list").push(seen);
     let mood = switch.mood.load(Ordering::SeqCst);
@@ -273,6 +276,9 @@ async fn moody(State(switch): State<Switch>, request: Request, next: Next) -> Re
     if is_list && is_of_public && !unfinished.is_empty() {
         let list = format!("<ListMultipartUploadsResult>{unfinished}</ListMultipartUploadsResult>");
         return list.into_response();
+    }
+    if is_copy && mood == Mood::RefusesCopies as u8 {
+        return StatusCode::FORBIDDEN.into_response();
     }
     if is_second_part && mood == Mood::LosesParts as u8 {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

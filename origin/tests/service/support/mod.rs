@@ -58,9 +58,7 @@ impl Default for Setup {
             queue_limit: 100,
             account_concurrency: 0,
             storage: None,
-            keeping: KeeperOptions {
-                retention_days: None,
-            },
+            keeping: KeeperOptions::default(),
             shares: None,
         }
     }

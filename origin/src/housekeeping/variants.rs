@@ -1,0 +1,210 @@
+//! Smaller copies of pictures, made once the picture itself is stored: for lists, and for screens
+//! that need no more. Nobody waits for them, and no picture fails by them.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use darkroom_shared::key::variant_key;
+use darkroom_shared::recipe::Recipe;
+use darkroom_shared::request::Format;
+use futures_util::TryStreamExt as _;
+use image::imageops::{FilterType, resize};
+use image::{ImageReader, RgbImage};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::HousekeepingError;
+use crate::cause::chain;
+use crate::clock;
+use crate::database::{Database, DatabaseError, StoredVariant, WithoutVariants};
+use crate::jobs::Phase;
+use crate::storage::{About, Metadata, Object, Storage, StorageError};
+
+/// How long one picture's copies may take before another tries.
+const LEASE: Duration = Duration::from_mins(2);
+/// How often it is looked whether there are new pictures.
+const POLL: Duration = Duration::from_secs(2);
+/// Where the eye sees no loss in a copy (0 to 100).
+const QUALITY: f32 = 80.0;
+
+/// Makes smaller copies.
+#[derive(Clone, Debug)]
+pub struct VariantMaker {
+    /// Where they are recorded.
+    pub database: Database,
+    /// Where they are stored.
+    pub storage: Arc<Storage>,
+    /// How wide they are, in pixels; what is wider than the picture is as wide as that.
+    pub widths: Vec<u32>,
+}
+
+/// A copy that is to be stored.
+struct Copy {
+    stored: StoredVariant,
+    file: Vec<u8>,
+}
+
+/// A picture of which there can be no copies.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error("the picture cannot be read")]
+    Read(#[from] std::io::Error),
+    #[error("the picture cannot be decoded")]
+    Decode(#[from] image::ImageError),
+    #[error("WebP does not take a copy {width} wide: {error:?}")]
+    Encode {
+        width: u32,
+        error: webp::WebPEncodingError,
+    },
+    #[error("`{key}` is no picture's name")]
+    Key { key: String },
+}
+
+impl VariantMaker {
+    /// Makes copies of whatever has none, until the process ends.
+    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
+        if self.widths.is_empty() {
+            return;
+        }
+        loop {
+            tokio::select! {
+                made = self.one() => match made {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(error = chain(&error), "no smaller copies; trying again");
+                    }
+                },
+                () = Phase::reached(&mut phases, Phase::Stopping) => return,
+            }
+            tokio::select! {
+                () = sleep(POLL) => {}
+                () = Phase::reached(&mut phases, Phase::Stopping) => return,
+            }
+        }
+    }
+
+    /// Makes the copies of one picture that has none. False where there is no such picture.
+    ///
+    /// # Errors
+    /// [`HousekeepingError`]; another try follows.
+    pub async fn one(&self) -> Result<bool, HousekeepingError> {
+        let now = clock::now();
+        let until = now + LEASE.as_millis() as i64;
+        let Some(image) = self.database.claim_variants(now, until).await? else {
+            return Ok(false);
+        };
+        let Some(file) = self.read(&image.key).await? else {
+            // What is not there is the reconciler's to report.
+            return Ok(true);
+        };
+        let (key, widths) = (image.key.clone(), self.widths.clone());
+        let copies = spawn_blocking(move || copies(&key, &file, &widths)).await;
+        let copies = copies.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()));
+        let copies = copies.unwrap_or_else(|error| {
+            // No later try would do better: it has none for good.
+            let image = &image.id;
+            tracing::error!(
+                image,
+                error = chain(&error),
+                "a picture has no smaller copies"
+            );
+            Vec::new()
+        });
+        let variants = self.store(&image, copies).await?;
+        if !self.database.variants_stored(&image.id, &variants).await? {
+            for variant in &variants {
+                self.storage.delete(&variant.key).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(stored) = self.storage.get(key).await? else {
+            return Ok(None);
+        };
+        let file = stored.body.try_fold(Vec::new(), async |mut file, piece| {
+            file.extend_from_slice(&piece);
+            Ok(file)
+        });
+        let file = file.await.map_err(|source| StorageError::Unavailable {
+            what: "read",
+            key: key.to_owned(),
+            source: source.into(),
+        })?;
+        Ok(Some(file))
+    }
+
+    async fn store(
+        &self,
+        image: &WithoutVariants,
+        copies: Vec<Copy>,
+    ) -> Result<Vec<StoredVariant>, HousekeepingError> {
+        let recipe: Recipe =
+            serde_json::from_str(&image.recipe).map_err(|source| DatabaseError::Row {
+                what: "recipe",
+                source: Some(source),
+            })?;
+        let mut variants = Vec::new();
+        for Copy { stored, file } in copies {
+            let metadata = Metadata::new(&About {
+                task_id: None,
+                made_at: clock::now(),
+                recipe_sha256: &image.recipe_sha256,
+                model: &recipe.model,
+                seed: image.seed as u64,
+                sha256: &hex::encode(Sha256::digest(&file)),
+            });
+            let object = Object {
+                key: stored.key.clone(),
+                content_type: stored.content_type.clone(),
+                metadata,
+            };
+            match self.storage.put(&object, file.into()).await {
+                // Another machine's encoder may have made other bytes of the same picture.
+                Ok(()) | Err(StorageError::Taken { .. }) => variants.push(stored),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(variants)
+    }
+}
+
+/// A picture's copies as WebP, the smallest first.
+fn copies(key: &str, file: &[u8], widths: &[u32]) -> Result<Vec<Copy>, CopyError> {
+    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
+    let picture = reader.decode()?.into_rgb8();
+    let mut widths: Vec<u32> = widths.iter().map(|w| (*w).min(picture.width())).collect();
+    widths.sort_unstable();
+    widths.dedup();
+    widths
+        .into_iter()
+        .map(|width| copy(key, &picture, width))
+        .collect()
+}
+
+fn copy(key: &str, picture: &RgbImage, width: u32) -> Result<Copy, CopyError> {
+    let height = u64::from(width) * u64::from(picture.height()) / u64::from(picture.width().max(1));
+    let height = (height as u32).max(1);
+    let smaller = resize(picture, width, height, FilterType::Lanczos3);
+    let encoder = webp::Encoder::from_rgb(&smaller, width, height);
+    let file = encoder
+        .encode_simple(false, QUALITY)
+        .map_err(|error| CopyError::Encode { width, error })?;
+    let name = variant_key(key, width, Format::Webp);
+    Ok(Copy {
+        stored: StoredVariant {
+            key: name.ok_or_else(|| CopyError::Key {
+                key: key.to_owned(),
+            })?,
+            width,
+            height,
+            content_type: Format::Webp.content_type().to_owned(),
+        },
+        file: file.to_vec(),
+    })
+}

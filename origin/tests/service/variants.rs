@@ -1,0 +1,127 @@
+//! Smaller copies of pictures.
+
+use axum::http::StatusCode;
+use darkroom_origin::housekeeping::KeeperOptions;
+use darkroom_origin::storage::Storage;
+use image::GenericImageView as _;
+use serde_json::{Value, json};
+
+use crate::support::bucket::{Mood, TestBucket};
+use crate::support::call::Call;
+use crate::support::{Origin, Setup, until};
+
+fn setup(storage: Option<Storage>) -> Setup {
+    Setup {
+        storage,
+        keeping: KeeperOptions {
+            // The stub's pictures are 64 wide.
+            variant_widths: vec![16, 32, 100],
+            ..KeeperOptions::default()
+        },
+        ..Setup::default()
+    }
+}
+
+async fn made(origin: &Origin, visibility: &str) -> Value {
+    let body = json!({ "prompt": "p", "visibility": visibility });
+    let id = origin.submit(&body).await;
+    origin.finished(&id).await["images"][0].clone()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().expect("text")
+}
+
+/// The image once it has its copies.
+async fn with_copies(origin: &Origin, image: &Value) -> Value {
+    let path = format!("/api/images/{}", text(image, "id"));
+    let mut found = Value::Null;
+    until(async || {
+        found = origin.call(Call::get(&path)).await.json().await;
+        found.get("srcset").is_some()
+    })
+    .await;
+    found
+}
+
+#[tokio::test]
+async fn a_picture_has_smaller_copies_which_go_with_it() {
+    let origin = Origin::start(setup(None)).await;
+    let image = with_copies(&origin, &made(&origin, "public").await).await;
+    let variants = image["variants"].as_array().expect("variants");
+    let widths: Vec<_> = variants.iter().map(|copy| &copy["width"]).collect();
+    assert_eq!(widths, [16, 32, 64]);
+    let srcset: Vec<String> = variants
+        .iter()
+        .map(|copy| format!("{} {}w", text(copy, "url"), copy["width"]))
+        .collect();
+    assert_eq!(image["srcset"], srcset.join(", "));
+    let fetch = async |copy: &Value| {
+        let path = format!("/{}", text(copy, "key"));
+        origin.call(Call::get(&path)).await
+    };
+    for copy in variants {
+        let answer = fetch(copy).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.header("content-type"), "image/webp");
+        let file = image::load_from_memory(&answer.bytes().await).expect("WebP");
+        assert_eq!(copy["width"], file.dimensions().0);
+        assert_eq!(copy["height"], file.dimensions().1);
+    }
+    let path = format!("/api/images/{}", text(&image, "id"));
+    let deleted = origin.call(Call::delete(&path)).await.json().await;
+    let keys: Vec<_> = variants.iter().map(|copy| copy["key"].clone()).collect();
+    assert_eq!(deleted["variants"], Value::from(keys));
+    for copy in variants {
+        assert_eq!(fetch(copy).await.status, StatusCode::NOT_FOUND);
+    }
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn copies_that_the_store_did_not_take_hold_nobody_up_and_are_made_later() {
+    let bucket = TestBucket::start().await;
+    bucket.set(Mood::RefusesCopies);
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = Origin::start_in(folder.path(), setup(Some(bucket.storage()))).await;
+    // The picture is there all the same.
+    let image = made(&origin, "public").await;
+    until(async || {
+        bucket
+            .seen()
+            .iter()
+            .any(|seen| seen.uri.path().contains("-w16."))
+    })
+    .await;
+    let shown = origin.call(Call::get(&format!("/api/images/{}", text(&image, "id"))));
+    assert!(shown.await.json().await.get("srcset").is_none());
+    origin.stop().await;
+
+    bucket.set(Mood::Well);
+    // As if the time of who was making them were over.
+    let mut rows = crate::support::database(folder.path()).await;
+    sqlx::query("UPDATE images SET variants_after = 0")
+        .execute(&mut rows)
+        .await
+        .expect("over");
+    let next = Origin::start_in(folder.path(), setup(Some(bucket.storage()))).await;
+    let image = with_copies(&next, &image).await;
+    assert_eq!(image["variants"].as_array().map(Vec::len), Some(3));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_pictures_copies_are_private_and_not_told() {
+    let bucket = TestBucket::start().await;
+    let origin = Origin::start(setup(Some(bucket.storage()))).await;
+    let image = made(&origin, "private").await;
+    let copy = text(&image, "key").replace(".png", "-w64.webp");
+    let path = format!("/{copy}");
+    until(async || origin.call(Call::get(&path)).await.status == StatusCode::OK).await;
+    let answer = origin.call(Call::get(&path)).await;
+    assert!(answer.header("cache-control").starts_with("private"));
+    let path = format!("/api/images/{}", text(&image, "id"));
+    let shown = origin.call(Call::get(&path)).await.json().await;
+    assert!(shown.get("srcset").is_none() && shown.get("variants").is_none());
+    origin.stop().await;
+}
