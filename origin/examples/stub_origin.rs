@@ -8,12 +8,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use darkroom_origin::addresses::Addresses;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
 use darkroom_origin::service::{Service, ServiceOptions};
-use darkroom_origin::storage::{Folder, S3, Storage};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -33,7 +31,10 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let mut told = signal(SignalKind::terminate())?;
-    let service = Service::start(options(config), move || Ok(Box::new(Stub { step }))).await?;
+    let service = Service::start(ServiceOptions::try_from(config)?, move || {
+        Ok(Box::new(Stub { step }))
+    })
+    .await?;
     service
         .engine_ready()
         .await
@@ -44,21 +45,6 @@ async fn main() -> anyhow::Result<()> {
     service.drain(Duration::from_secs(10)).await?;
     server.abort();
     Ok(())
-}
-
-fn options(config: Config) -> ServiceOptions {
-    let storage = match config.bucket {
-        Some(bucket) => Storage::S3(S3::new(bucket)),
-        None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
-    };
-    ServiceOptions {
-        secrets: config.origin_secrets,
-        addresses: Addresses::edge(config.public_url.as_str()),
-        queue_limit: config.queue_limit,
-        database: config.database,
-        storage,
-        data_dir: config.data_dir,
-    }
 }
 
 struct Stub {

@@ -3,9 +3,9 @@
 //! A signed request comes in through [`http`], with its [`inputs`] decoded, and becomes a job in
 //! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
 //! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
-//! the engine goes on. [`housekeeping`] looks after what is stored. [`service`] puts these together, from what [`config`] says.
-//! the engine goes on. [`webhooks`] tell callers of the end. Whatever server a caller names is asked
-//! through [`outbound`]. [`service`] puts these together, from what [`config`] says.
+//! the engine goes on. [`housekeeping`] looks after what is stored, [`webhooks`] tell callers of the
+//! end. Whatever server a caller names is asked through [`outbound`]. [`service`] puts these
+//! together, from what [`config`] says ([`options`]).
 
 pub mod addresses;
 pub mod admin;
@@ -22,6 +22,7 @@ pub mod inputs;
 pub mod jobs;
 pub mod machine;
 pub mod metrics;
+pub mod options;
 pub mod outbound;
 pub mod provenance;
 pub mod service;

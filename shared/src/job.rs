@@ -159,6 +159,7 @@ pub struct Image {
 
 /// A smaller copy of a picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Variant {
     /// Where it can be fetched.
     pub url: String,

@@ -11,10 +11,10 @@ use darkroom_origin::clock;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::database::Database;
 use darkroom_origin::housekeeping::{Purge, Reconciler, Report, Scope};
+use darkroom_origin::storage::Storage;
 
 use super::Failure;
 use super::flags::SettingFlags;
-use super::serve::storage;
 
 /// What `darkroom reconcile` takes.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub fn run(file: Option<&Path>, args: &ReconcileArgs, flags: SettingFlags) -> Re
 
 async fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<Report> {
     let database = Database::open(&config.database).await?;
-    let storage = Arc::new(storage(config));
+    let storage = Arc::new(Storage::of(config));
     let before = clock::now() - Duration::from_hours(args.grace.into()).as_millis() as i64;
     let mut report = Report::default();
     if args.apply {

@@ -5,14 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
-use darkroom_origin::housekeeping::KeeperOptions;
-use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
-use darkroom_origin::storage::{Folder, S3, Storage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -58,7 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (model, device) = (config.model.clone(), config.device);
     let embed_recipe = config.embed_recipe;
-    let service = Service::start(options(config)?, move || {
+    let service = Service::start(ServiceOptions::try_from(config)?, move || {
         let engine = SdxlEngine::open(&model, device)?;
         let engine = if embed_recipe {
             engine
@@ -131,37 +127,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-fn options(config: Config) -> anyhow::Result<ServiceOptions> {
-    let addresses = match &config.cloudfront_domain {
-        Some(domain) => Addresses::cloudfront(domain),
-        None => Addresses::edge(config.public_url.as_str()),
-    };
-    let storage = storage(&config);
-    let outbound = Outbound::new(config.allowed_networks, SystemLookup);
-    Ok(ServiceOptions {
-        secrets: config.origin_secrets,
-        addresses,
-        queue_limit: config.queue_limit,
-        account_concurrency: config.account_concurrency,
-        database: config.database,
-        storage,
-        keeping: KeeperOptions {
-            retention_days: config.retention_days,
-            variant_widths: config.variant_widths,
-        },
-        data_dir: config.data_dir,
-        outbound: outbound.context("the certificates cannot be read")?,
-    })
-}
-
-/// The store that the configuration names.
-pub(super) fn storage(config: &Config) -> Storage {
-    match &config.bucket {
-        Some(bucket) => Storage::S3(S3::new(bucket.clone())),
-        None => Storage::Folder(Folder::new(config.data_dir.join("objects"))),
     }
 }
 

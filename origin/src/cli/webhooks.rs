@@ -10,9 +10,8 @@ use darkroom_shared::webhook::{Attempt, AttemptError, Delivery};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::keys::edge::{EDGE_URL, Edge, Subject};
-use super::keys::print;
+use super::{Failure, print};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -69,9 +68,9 @@ pub fn run(args: &WebhooksArgs) -> Result<(), Failure> {
         .context("the runtime cannot be started")?;
     let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
     if args.json {
-        print(&format!("{json:#}\n"))
+        print::json(&json)
     } else {
-        print(&text)
+        print::text(&text)
     }
 }
 

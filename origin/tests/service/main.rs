@@ -30,5 +30,5 @@ mod retention;
 mod s3;
 mod shared;
 mod support;
-mod webhooks;
 mod variants;
+mod webhooks;

@@ -1,0 +1,50 @@
+//! From settings to the parts of a service.
+
+use crate::addresses::Addresses;
+use crate::config::Config;
+use crate::housekeeping::KeeperOptions;
+use crate::outbound::{Outbound, SystemLookup};
+use crate::service::ServiceOptions;
+use crate::storage::{Folder, S3, Storage};
+
+/// A service cannot be made by its settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's certificates cannot be read")]
+pub struct OptionsError(#[from] reqwest::Error);
+
+impl TryFrom<Config> for ServiceOptions {
+    type Error = OptionsError;
+
+    fn try_from(config: Config) -> Result<Self, OptionsError> {
+        let storage = Storage::of(&config);
+        let addresses = match &config.cloudfront_domain {
+            Some(domain) => Addresses::cloudfront(domain),
+            None => Addresses::edge(config.public_url.as_str()),
+        };
+        Ok(Self {
+            secrets: config.origin_secrets,
+            addresses,
+            queue_limit: config.queue_limit,
+            account_concurrency: config.account_concurrency,
+            database: config.database,
+            storage,
+            keeping: KeeperOptions {
+                retention_days: config.retention_days,
+                variant_widths: config.variant_widths,
+            },
+            data_dir: config.data_dir,
+            outbound: Outbound::new(config.allowed_networks, SystemLookup)?,
+        })
+    }
+}
+
+impl Storage {
+    /// The store that the settings name.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        match &config.bucket {
+            Some(bucket) => Self::S3(S3::new(bucket.clone())),
+            None => Self::Folder(Folder::new(config.data_dir.join("objects"))),
+        }
+    }
+}
