@@ -162,7 +162,7 @@ impl Config {
         });
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
-        let bucket = reader.bucket(retention_days.flatten());
+        let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
@@ -179,7 +179,7 @@ impl Config {
             account_concurrency: account_concurrency?,
             database: database?,
             bucket,
-            retention_days: retention_days?,
+            retention_days: Some(retention_days?).filter(|days| *days > 0),
             variant_widths: variant_widths?,
             cloudfront_domain,
             allowed_networks: allowed_networks.unwrap_or_default(),
@@ -301,13 +301,11 @@ impl Reader<'_> {
         Some(encryption)
     }
 
-    /// `None` inside where pictures are kept for good.
-    fn retention_days(&mut self) -> Option<Option<u32>> {
+    /// 0 where pictures are kept for good.
+    fn retention_days(&mut self) -> Option<u32> {
         self.parse(&settings::RETENTION_DAYS, |text| {
             let days = text.parse().ok().filter(|days| *days <= 36_500);
-            let days =
-                days.ok_or("write a whole number of days up to 36500, 0 to keep for good")?;
-            Ok(Some(days).filter(|days| *days > 0))
+            days.ok_or_else(|| "write a whole number of days up to 36500, 0 for good".to_owned())
         })
     }
 

@@ -21,6 +21,9 @@ pub struct Deleted {
     pub is_purged: bool,
 }
 
+/// Object, smaller copies, recipe, images of the job, and when the store forgot it.
+type Found = (String, Option<String>, String, i64, Option<UnixMillis>);
+
 impl Database {
     /// Hides one of an account's stored images; none where there never was such an image.
     ///
@@ -33,18 +36,17 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Option<Deleted>, DatabaseError> {
         let mut transaction = self.write().await?;
-        let found: Option<(String, Option<String>, String, i64, Option<UnixMillis>)> =
-            sqlx::query_as(
-                "SELECT object_key, variants, jobs.recipe,
+        let found: Option<Found> = sqlx::query_as(
+            "SELECT object_key, variants, jobs.recipe,
                 (SELECT COUNT(*) FROM images AS all_images WHERE all_images.job_id = jobs.id),
                 purged_at
              FROM images JOIN jobs ON jobs.id = images.job_id
              WHERE images.id = $1 AND jobs.account = $2 AND stored_at IS NOT NULL",
-            )
-            .bind(id)
-            .bind(account)
-            .fetch_optional(&mut *transaction)
-            .await?;
+        )
+        .bind(id)
+        .bind(account)
+        .fetch_optional(&mut *transaction)
+        .await?;
         let Some((key, variants, recipe, images, purged_at)) = found else {
             return Ok(None);
         };

@@ -16,6 +16,10 @@ pub use s3::S3;
 
 /// The store of one service.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a process has one, behind a pointer"
+)]
 pub enum Storage {
     /// The local file system.
     Folder(Folder),

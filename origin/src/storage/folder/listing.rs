@@ -24,6 +24,7 @@ struct Place {
 
 impl Folder {
     /// Every object, by pages.
+    #[must_use]
     pub fn list(&self) -> BoxStream<'_, Result<Vec<Listed>, StorageError>> {
         let start = Place {
             folder: 0,
