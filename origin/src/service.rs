@@ -95,6 +95,10 @@ impl Service {
     ///
     /// # Errors
     /// [`StartError`].
+    #[expect(
+        clippy::too_many_lines,
+        reason = "what hangs together is seen together"
+    )]
     pub async fn start(
         options: ServiceOptions,
         load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure> + Send + 'static,

@@ -31,13 +31,14 @@ pub fn dev_command(state: &Path) -> Command {
         .env_remove("SIGNING_KEYS")
         .stdin(Stdio::null());
     // What cargo says of this test would make a build in there compile anew what depends on it:
-    // ring's build script looks at CARGO_PKG_NAME.
+    // ring's build script looks at some of it.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command.env_remove(&*name);
         }
     }
+    command.env_remove("OUT_DIR");
     command
 }
 

@@ -150,10 +150,8 @@ impl Origin {
     /// Hands in a job without waiting; its id.
     pub async fn submit(&self, body: &Value) -> String {
         let call = Call::generate(body).header("prefer", "respond-async");
-        let answer = self.call(call).await;
-        // An engine that has nothing to do may be done before the answer is written.
-        assert!([StatusCode::ACCEPTED, StatusCode::OK].contains(&answer.status));
-        let json = answer.json().await;
+        // On a busy machine a job may have ended by then: its answer, good or bad, has it too.
+        let json = self.call(call).await.json().await;
         json["job"]["id"].as_str().expect("id").to_owned()
     }
 
