@@ -16,13 +16,16 @@ use utoipa::OpenApi;
 use crate::job::{Generated, Image, Job, Page};
 use crate::keys::Key;
 use crate::model::Model;
+use crate::posts::Post;
 use crate::problem::{CONTENT_TYPE, Code, Problem};
+use crate::webhook::Delivery;
 
 pub use operations::{Body, Content, OPERATIONS, Operation};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
-    Generated, Image, Job, Key, Model, Problem, Page<Job>, Page<Key>, Page<Model>
+    Generated, Image, Job, Key, Model, Post, Problem, Delivery, Page<Delivery>, Page<Job>, Page<Key>,
+    Page<Model>, Page<Post>
 )))]
 struct Derived;
 

@@ -63,6 +63,8 @@ const THING: &[u16] = &[404];
 const SENT: &[u16] = &[413, 415, 422];
 /// An `Idempotency-Key` that is being answered, or that belongs to another call.
 const ONCE: &[u16] = &[409, 422];
+/// `If-Match` names another version.
+const CHANGED: &[u16] = &[412];
 /// The stores of the edge.
 const STORE: &[u16] = &[503];
 /// A signature that is not good here and now.
@@ -73,6 +75,9 @@ const PART: &[u16] = &[416];
 const MAKER: &[&str] = &["generate"];
 const READER: &[&str] = &["read"];
 const EITHER: &[&str] = &["read", "generate"];
+const WRITER: &[&str] = &["posts:write"];
+/// Without a key there are published posts alone.
+const POSTS_READER: &[&str] = &["read", "posts:write"];
 const ADMIN: &[&str] = &["admin"];
 
 const fn open(method: &'static str, path: &'static str, summary: &'static str) -> Operation {
@@ -153,6 +158,116 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[(200, Json("Page_Model"))],
         problems: &[ANY, KEYED, ORIGIN],
         ..open("GET", "/api/models", "List what can be asked for")
+    },
+    Operation {
+        scopes: POSTS_READER,
+        answers: &[(200, Json("Page_Post")), (304, Empty)],
+        problems: &[ANY, KEYED, &[422], ORIGIN],
+        parameters: &[
+            "cursor",
+            "limit",
+            "status",
+            "author_id",
+            "category_id",
+            "tag",
+            "q",
+            "updated_since",
+            "If-None-Match",
+        ],
+        ..open(
+            "GET",
+            "/api/posts",
+            "List posts, newest first: published ones, and with a key the account's own",
+        )
+    },
+    Operation {
+        scopes: WRITER,
+        body: Some(JsonBody("CreatePost")),
+        answers: &[(201, Json("Post"))],
+        problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
+        ..open("POST", "/api/posts", "Write a post")
+    },
+    Operation {
+        scopes: POSTS_READER,
+        answers: &[(200, Json("Post")), (304, Empty)],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        parameters: &["If-None-Match"],
+        ..open("GET", "/api/posts/{id}", "Show a post; `id` is its slug")
+    },
+    Operation {
+        scopes: WRITER,
+        body: Some(JsonBody("PatchPost")),
+        answers: &[(200, Json("Post"))],
+        problems: &[ANY, KEYED, THING, SENT, ONCE, CHANGED, ORIGIN],
+        parameters: &["If-Match"],
+        ..open(
+            "PATCH",
+            "/api/posts/{id}",
+            "Change a post; null takes a field away",
+        )
+    },
+    Operation {
+        scopes: WRITER,
+        answers: &[(204, Empty)],
+        problems: &[ANY, KEYED, THING, CHANGED, ORIGIN],
+        parameters: &["If-Match"],
+        ..open(
+            "DELETE",
+            "/api/posts/{id}",
+            "Delete a post; it can be restored",
+        )
+    },
+    Operation {
+        scopes: WRITER,
+        answers: &[(200, Json("Post"))],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open(
+            "POST",
+            "/api/posts/{id}/restore",
+            "Bring a deleted post back",
+        )
+    },
+    Operation {
+        scopes: READER,
+        answers: &[(200, Json("Page_Delivery"))],
+        problems: &[ANY, KEYED, &[422], ORIGIN],
+        parameters: &["cursor", "limit"],
+        ..open(
+            "GET",
+            "/api/webhooks/deliveries",
+            "List what webhooks were told, newest first",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(204, Empty)],
+        problems: &[ANY, KEYED, THING, ORIGIN],
+        ..open(
+            "POST",
+            "/api/webhooks/deliveries/{id}/resend",
+            "Tell a webhook again",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(200, Json("SigningSecret"))],
+        problems: &[ANY, KEYED, ORIGIN],
+        ..open(
+            "GET",
+            "/api/webhooks/secret",
+            "Show what webhooks are signed with",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(200, Json("SigningSecret"))],
+        problems: &[ANY, KEYED, ORIGIN],
+        ..open(
+            "POST",
+            "/api/webhooks/secret",
+            "Sign with a new secret; the old one signs for a day more",
+        )
     },
     Operation {
         scopes: MAKER,

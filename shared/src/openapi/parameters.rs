@@ -20,6 +20,38 @@ pub(super) fn all() -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
             "How many",
         ),
+        ("status", "query", text.clone(), "Posts of this status"),
+        ("author_id", "query", text.clone(), "Posts of this author"),
+        (
+            "category_id",
+            "query",
+            text.clone(),
+            "Posts of this category",
+        ),
+        (
+            "tag",
+            "query",
+            text.clone(),
+            "Posts with this tag; may be repeated",
+        ),
+        (
+            "q",
+            "query",
+            text.clone(),
+            "Posts that hold all of these words",
+        ),
+        (
+            "updated_since",
+            "query",
+            json!({ "type": "string", "format": "date-time" }),
+            "Posts that were changed since then",
+        ),
+        (
+            "If-Match",
+            "header",
+            text.clone(),
+            "Only where this is still the `ETag`",
+        ),
         (
             "Expires",
             "query",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::keys::{MAX_GRACE_SECONDS, MAX_LIFETIME_SECONDS};
 use crate::limits::{LIMITS, Range, Side};
+use crate::posts::{PostStatus, write};
 use crate::problem::Code;
 use crate::request::{Format, MaskChannel, Visibility};
 use crate::scope::Scope;
@@ -14,12 +15,14 @@ type Named = (&'static str, Value);
 
 /// All of them.
 pub(super) fn written() -> Vec<Named> {
-    let groups: [Vec<Named>; 5] = [
+    let groups: [Vec<Named>; 7] = [
         generate().into(),
         keys().into(),
         signatures().into(),
         openai().into(),
         states().into(),
+        posts().into(),
+        webhooks().into(),
     ];
     groups.concat()
 }
@@ -48,6 +51,7 @@ fn generate() -> [Named; 1] {
                 "previews": whole(LIMITS.previews),
                 "init_image": { "type": "string", "description": picture },
                 "mask": { "type": "string", "description": picture },
+                "webhook_url": { "type": "string", "description": "An https address that is told how the job ends" },
                 "mask_channel": names([MaskChannel::Luminance, MaskChannel::Alpha].map(MaskChannel::as_str)),
                 "strength": { "type": "number", "exclusiveMinimum": LIMITS.strength.min, "maximum": LIMITS.strength.max },
             }),
@@ -218,6 +222,43 @@ fn states() -> [Named; 4] {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
+fn posts() -> [Named; 2] {
+    let optional = json!({ "type": ["string", "null"], "maxLength": write::NAME.max });
+    let fields = json!({
+        "title": text(write::TITLE),
+        "slug": { "type": "string", "description": "Made of the title where there is none" },
+        "content": { "type": "string", "maxLength": write::MAX_CONTENT },
+        "status": names(PostStatus::ALL.iter().map(|status| status.as_str())),
+        "author_id": optional,
+        "category_id": optional,
+        "tags": {
+            "type": "array",
+            "maxItems": write::MAX_TAGS,
+            "items": { "type": "string", "maxLength": write::NAME.max },
+        },
+        "featured_image": { "type": ["string", "null"], "description": "The id of an image, or of a job" },
+        "featured_image_url": { "type": ["string", "null"], "description": "An own image's `url`" },
+        "task_id": { "type": "string", "description": "The label of a job that has an image" },
+    });
+    [
+        ("CreatePost", object(&["title"], fields.clone())),
+        ("PatchPost", object(&[], fields)),
+    ]
+}
+
+fn webhooks() -> [Named; 1] {
+    [(
+        "SigningSecret",
+        object(
+            &["secret"],
+            json!({
+                "secret": { "type": "string", "description": "`whsec_…`" },
+                "previous_until": { "type": ["string", "null"], "format": "date-time" },
+            }),
+        ),
+    )]
+}
+
 fn object(required: &[&str], properties: Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }

@@ -18,6 +18,7 @@ pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Who may see a post.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PostStatus {
     /// Its account: it is being written.
     #[default]
@@ -52,6 +53,7 @@ impl PostStatus {
 
 /// A post as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Post {
     /// A UUID.
     pub id: String,
@@ -75,12 +77,15 @@ pub struct Post {
     pub featured_image_url: Option<String>,
     /// When it was made.
     #[serde(with = "rfc3339")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: UnixMillis,
     /// When it, or its picture, was last changed.
     #[serde(with = "rfc3339")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: UnixMillis,
     /// When it was first published.
     #[serde(with = "rfc3339::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub published_at: Option<UnixMillis>,
     /// When it was deleted; only its account sees it then, in the list of what can be restored.
     #[serde(
@@ -88,6 +93,7 @@ pub struct Post {
         with = "rfc3339::option",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub deleted_at: Option<UnixMillis>,
     /// Counts its changes: a part of its `ETag`.
     #[serde(skip)]

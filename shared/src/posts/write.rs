@@ -10,13 +10,13 @@ use crate::problem::Problem;
 use crate::request::is_printable;
 
 /// Characters.
-const TITLE: Range<u64> = Range { min: 1, max: 200 };
+pub(crate) const TITLE: Range<u64> = Range { min: 1, max: 200 };
 /// Characters.
-const MAX_CONTENT: usize = 100_000;
+pub(crate) const MAX_CONTENT: usize = 100_000;
 /// Characters, of ids and of tags.
-const NAME: Range<usize> = Range { min: 1, max: 100 };
+pub(crate) const NAME: Range<usize> = Range { min: 1, max: 100 };
 /// How many.
-const MAX_TAGS: usize = 20;
+pub(crate) const MAX_TAGS: usize = 20;
 /// Bytes of a reference to an image; the longest is a URL.
 const REFERENCE: Range<u64> = Range { min: 1, max: 2000 };
 
