@@ -1,6 +1,6 @@
 //! Posts: texts with a title, an address of their own ([`slug`]) and, where wanted, a picture.
 //!
-//! What may be written is in [`write`], which page of the list is meant in [`list`]. Who may see a
+//! What may be written is in [`write`](mod@write), which page of the list is meant in [`list`]. Who may see a
 //! post is said by its status: published ones everybody, others their account alone.
 
 pub mod list;
