@@ -8,5 +8,6 @@ mod kills;
 mod postgres;
 mod process;
 mod proxy;
+mod receivers;
 mod stores;
 mod world;
