@@ -82,7 +82,7 @@ fn body() -> impl Strategy<Value = Value> {
     ];
     let fields = fields.into_iter().map(|(name, value)| {
         // Nearly always a prompt, so that others decide.
-        let share = if name == "prompt" { 0.95 } else { 0.25 };
+        let share = if name == "prompt" { 0.95 } else { 0.15 };
         proptest::option::weighted(share, value).prop_map(move |value| (name, value))
     });
     fields.collect::<Vec<_>>().prop_map(|fields| {
