@@ -112,9 +112,23 @@ fn wrong_values_of_generate_are_told_all_at_once() {
     }
 }
 
+/// A key of the right form.
+fn key() -> String {
+    format!("dk_{}", "0".repeat(43))
+}
+
+/// Runs a command of the edge's with a key, which it does not tell: it ends so, with these words.
+fn ends(command: &str, args: &str, (variable, value): (&str, &str), (expected, part): (i32, &str)) {
+    let args: Vec<_> = [command].into_iter().chain(args.split(' ')).collect();
+    let (code, out, error) = run(darkroom(&args).env(variable, value));
+    assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
+    assert!(error.contains(part), "{part} in {error}");
+    assert!(!error.contains(&key()), "{error}");
+}
+
 #[test]
 fn keys_says_what_it_needs_before_it_asks_anybody() {
-    let key = format!("dk_{}", "0".repeat(43));
+    let key = key();
     let cases = [
         ("list", "", 2, "set DARKROOM_ADMIN_KEY"),
         (
@@ -139,18 +153,18 @@ fn keys_says_what_it_needs_before_it_asks_anybody() {
         ),
     ];
     for (args, admin_key, expected, part) in cases {
-        let args: Vec<_> = ["keys"].into_iter().chain(args.split(' ')).collect();
-        let mut command = darkroom(&args);
-        let (code, out, error) = run(command.env("DARKROOM_ADMIN_KEY", admin_key));
-        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
-        assert!(error.contains(part), "{part} in {error}");
-        assert!(!error.contains(&key), "{error}");
+        ends(
+            "keys",
+            args,
+            ("DARKROOM_ADMIN_KEY", admin_key),
+            (expected, part),
+        );
     }
 }
 
 #[test]
 fn posts_says_what_it_needs_before_it_asks_anybody() {
-    let key = format!("dk_{}", "0".repeat(43));
+    let key = key();
     let cases = [
         (
             "list",
@@ -181,18 +195,18 @@ fn posts_says_what_it_needs_before_it_asks_anybody() {
         ),
     ];
     for (args, api_key, expected, part) in cases {
-        let args: Vec<_> = ["posts"].into_iter().chain(args.split(' ')).collect();
-        let mut command = darkroom(&args);
-        let (code, out, error) = run(command.env("DARKROOM_API_KEY", api_key));
-        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
-        assert!(error.contains(part), "{part} in {error}");
-        assert!(!error.contains(&key), "{error}");
+        ends(
+            "posts",
+            args,
+            ("DARKROOM_API_KEY", api_key),
+            (expected, part),
+        );
     }
 }
 
 #[test]
 fn webhooks_says_what_it_needs_before_it_asks_anybody() {
-    let key = format!("dk_{}", "0".repeat(43));
+    let key = key();
     for (args, api_key, expected, part) in [
         ("list", "", 2, "set DARKROOM_API_KEY"),
         ("resend ../x", &key, 2, "`darkroom webhooks list`"),
@@ -204,12 +218,12 @@ fn webhooks_says_what_it_needs_before_it_asks_anybody() {
             "is DARKROOM_EDGE_URL right?",
         ),
     ] {
-        let args: Vec<_> = ["webhooks"].into_iter().chain(args.split(' ')).collect();
-        let mut command = darkroom(&args);
-        let (code, out, error) = run(command.env("DARKROOM_API_KEY", api_key));
-        assert_eq!((code, out.as_str()), (Some(expected), ""), "{error}");
-        assert!(error.contains(part), "{part} in {error}");
-        assert!(!error.contains(&key), "{error}");
+        ends(
+            "webhooks",
+            args,
+            ("DARKROOM_API_KEY", api_key),
+            (expected, part),
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use darkroom_origin::config::settings::{CONFIG, DATA_DIR};
 use darkroom_origin::config::{Config, Layers};
@@ -58,13 +58,4 @@ impl SourceArgs {
             Some(_) => Ok(Database::open(&address).await.map_err(anyhow::Error::new)?),
         }
     }
-}
-
-/// Runs a command's work to its end.
-pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?
-        .block_on(work)
 }

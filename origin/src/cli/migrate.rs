@@ -4,7 +4,8 @@ use clap::Args;
 use darkroom_origin::database::{Database, SchemaVersion};
 use serde_json::json;
 
-use super::database::{SourceArgs, block_on};
+use super::database::SourceArgs;
+use super::runtime::block_on;
 use super::{Failure, print};
 
 /// What `darkroom migrate` takes.

@@ -3,6 +3,7 @@
 mod completions;
 mod database;
 mod doctor;
+mod edge;
 mod flags;
 mod generate;
 mod jobs;
@@ -15,6 +16,7 @@ mod parity;
 mod posts;
 mod print;
 mod reconcile;
+mod runtime;
 mod serve;
 mod settings;
 mod verify;

@@ -15,6 +15,7 @@ use darkroom_origin::storage::Storage;
 
 use super::Failure;
 use super::flags::SettingFlags;
+use super::runtime::block_on;
 
 /// What `darkroom reconcile` takes.
 #[derive(Debug, Args)]
@@ -34,11 +35,7 @@ pub struct ReconcileArgs {
 pub fn run(file: Option<&Path>, args: &ReconcileArgs, flags: SettingFlags) -> Result<(), Failure> {
     let layers = Layers::gather(file, flags.0).map_err(Failure::input)?;
     let config = Config::read(&layers).map_err(Failure::input)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let report = runtime.block_on(reconcile(&config, args))?;
+    let report = block_on(async { Ok(reconcile(&config, args).await?) })?;
     print(&report, args, &mut io::stdout().lock()).context("the report cannot be printed")?;
     if report.missing > 0 {
         let missing = report.missing;

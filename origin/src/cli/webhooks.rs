@@ -10,8 +10,8 @@ use darkroom_shared::webhook::{Attempt, AttemptError, Delivery};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::keys::edge::{EDGE_URL, Edge, Subject};
-use super::{Failure, print};
+use super::Failure;
+use super::edge::{Edge, EdgeArgs, Subject};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -25,15 +25,11 @@ const WEBHOOKS: Subject = Subject {
 /// What `darkroom webhooks` takes.
 #[derive(Debug, Args)]
 pub struct WebhooksArgs {
-    /// The edge's address
-    #[arg(long, global = true, value_name = "URL", env = EDGE_URL, default_value = "http://127.0.0.1:8787")]
-    edge_url: String,
+    #[command(flatten)]
+    edge: EdgeArgs,
     /// A key of the account; better in the environment, where others do not see it
     #[arg(long, global = true, value_name = "KEY", env = API_KEY, hide_env_values = true)]
     api_key: Option<SecretString>,
-    /// Print the edge's answer as JSON
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,17 +57,8 @@ enum Command {
 
 /// Asks the edge, and prints what it answers.
 pub fn run(args: &WebhooksArgs) -> Result<(), Failure> {
-    let edge = Edge::open(&args.edge_url, args.api_key.as_ref(), &WEBHOOKS)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
-    if args.json {
-        print::json(&json)
-    } else {
-        print::text(&text)
-    }
+    let answer = async |edge: &Edge| answer(edge, &args.command).await;
+    args.edge.ask(args.api_key.as_ref(), &WEBHOOKS, answer)
 }
 
 /// The answer, for programs and for people.

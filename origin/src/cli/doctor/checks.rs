@@ -7,7 +7,7 @@ use bytes::Bytes;
 use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, settings};
 use darkroom_origin::database::{Address, DatabaseError, SchemaVersion};
-use darkroom_origin::storage::{About, Folder, Metadata, Object, S3, Storage, StorageError};
+use darkroom_origin::storage::{About, Metadata, Object, Storage, StorageError};
 use darkroom_origin::{check_writable, clock, engine};
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::key::object_key;
@@ -36,10 +36,7 @@ pub(super) async fn all(config: Config) -> Vec<Check> {
         Check::new("device", device(config.device)),
         Check::new("database", in_time(database(&config.database)).await),
     ];
-    let storage = match config.bucket {
-        Some(bucket) => Storage::S3(S3::new(bucket)),
-        None => Storage::Folder(Folder::new(folder.join("objects"))),
-    };
+    let storage = Storage::of(&config);
     checks.push(Check::new(
         "store",
         Box::pin(in_time(store(&storage))).await,

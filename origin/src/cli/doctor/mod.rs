@@ -8,7 +8,8 @@ use clap::Args;
 use darkroom_origin::config::Config;
 use serde::Serialize;
 
-use super::database::{SourceArgs, block_on};
+use super::database::SourceArgs;
+use super::runtime::block_on;
 use super::{Failure, print};
 
 /// What `darkroom doctor` takes.

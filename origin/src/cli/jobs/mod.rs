@@ -12,7 +12,8 @@ use darkroom_origin::database::{Changed, Database, JobFilter};
 use darkroom_shared::job::Status;
 use serde_json::json;
 
-use super::database::{SourceArgs, block_on};
+use super::database::SourceArgs;
+use super::runtime::block_on;
 use super::{Failure, print};
 
 /// What `darkroom jobs` takes.

@@ -1,26 +1,35 @@
 //! `darkroom keys`: what an admin does with the edge's keys, from a terminal.
 
 mod create;
-pub(super) mod edge;
 mod table;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use darkroom_shared::keys::Key;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::edge::{Edge, EdgeArgs};
-use super::{Failure, print};
+use super::Failure;
+use super::edge::{Edge, EdgeArgs, Subject};
+
+const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
+
+const KEYS: Subject = Subject {
+    key_variable: ADMIN_KEY,
+    scope: "admin",
+    forbidden: "manage keys",
+    missing: "key: `darkroom keys list` shows which there are",
+};
 
 /// What `darkroom keys` takes.
 #[derive(Debug, Args)]
 pub struct KeysArgs {
     #[command(flatten)]
     edge: EdgeArgs,
-    /// Print the edge's answer as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    /// A key with the scope `admin`; better in the environment, where others do not see it
+    #[arg(long, global = true, value_name = "KEY", env = ADMIN_KEY, hide_env_values = true)]
+    admin_key: Option<SecretString>,
     #[command(subcommand)]
     command: Command,
 }
@@ -55,17 +64,8 @@ struct ListPage {
 
 /// Asks the edge, and prints what it answers.
 pub fn run(args: &KeysArgs) -> Result<(), Failure> {
-    let edge = Edge::new(&args.edge)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
-    if args.json {
-        print::json(&json)
-    } else {
-        print::text(&text)
-    }
+    let answer = async |edge: &Edge| answer(edge, &args.command).await;
+    args.edge.ask(args.admin_key.as_ref(), &KEYS, answer)
 }
 
 /// The answer, for programs and for people.

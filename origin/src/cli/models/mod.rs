@@ -16,7 +16,7 @@ use darkroom_origin::engine::revision;
 use serde::Serialize;
 use serde_json::json;
 
-use super::database::block_on;
+use super::runtime::block_on;
 use super::{Failure, print};
 
 /// What `darkroom models` takes.

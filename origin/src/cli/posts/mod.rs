@@ -3,8 +3,6 @@
 mod create;
 mod table;
 
-use std::io::{self, Write as _};
-
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use darkroom_shared::job::Page;
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use super::Failure;
-use super::keys::edge::{EDGE_URL, Edge, Subject};
+use super::edge::{Edge, EdgeArgs, Subject};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -30,15 +28,11 @@ const POSTS: Subject = Subject {
 /// What `darkroom posts` takes.
 #[derive(Debug, Args)]
 pub struct PostsArgs {
-    /// The edge's address
-    #[arg(long, global = true, value_name = "URL", env = EDGE_URL, default_value = "http://127.0.0.1:8787")]
-    edge_url: String,
+    #[command(flatten)]
+    edge: EdgeArgs,
     /// A key with the scope `posts:write`; better in the environment, where others do not see it
     #[arg(long, global = true, value_name = "KEY", env = API_KEY, hide_env_values = true)]
     api_key: Option<SecretString>,
-    /// Print the edge's answer as JSON
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,19 +84,8 @@ struct ListArgs {
 
 /// Asks the edge, and prints what it answers.
 pub fn run(args: &PostsArgs) -> Result<(), Failure> {
-    let edge = Edge::open(&args.edge_url, args.api_key.as_ref(), &POSTS)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let (json, text) = runtime.block_on(answer(&edge, &args.command))?;
-    let printed = if args.json {
-        format!("{json:#}\n")
-    } else {
-        text
-    };
-    let printed = io::stdout().write_all(printed.as_bytes());
-    Ok(printed.context("the answer cannot be printed")?)
+    let answer = async |edge: &Edge| answer(edge, &args.command).await;
+    args.edge.ask(args.api_key.as_ref(), &POSTS, answer)
 }
 
 /// The answer, for programs and for people.

@@ -3,6 +3,8 @@
 use darkroom_shared::posts::Post;
 use darkroom_shared::timestamp::to_rfc3339;
 
+use crate::cli::print;
+
 const HEAD: [&str; 4] = ["slug", "status", "published", "title"];
 
 /// A post with its text.
@@ -34,19 +36,7 @@ pub fn list(posts: &[Post]) -> String {
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(posts.iter().map(cells));
-    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or_default()
-    });
-    let line = |row: &[String; HEAD.len()]| {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    print::table(&rows)
 }
 
 fn cells(post: &Post) -> [String; HEAD.len()] {

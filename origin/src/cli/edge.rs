@@ -13,16 +13,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::cli::Failure;
+use super::runtime::block_on;
+use super::{Failure, print};
 
-pub(in crate::cli) const EDGE_URL: &str = "DARKROOM_EDGE_URL";
-const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
+const EDGE_URL: &str = "DARKROOM_EDGE_URL";
 /// For a whole answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What the edge is asked about, in messages to who typed the command.
 #[derive(Debug)]
-pub(in crate::cli) struct Subject {
+pub struct Subject {
     /// The variable that the key is in.
     pub key_variable: &'static str,
     /// The scope that it must have.
@@ -33,22 +33,34 @@ pub(in crate::cli) struct Subject {
     pub missing: &'static str,
 }
 
-const KEYS: Subject = Subject {
-    key_variable: ADMIN_KEY,
-    scope: "admin",
-    forbidden: "manage keys",
-    missing: "key: `darkroom keys list` shows which there are",
-};
-
-/// Which edge, and with which key.
+/// Which edge is asked, and how its answer is printed.
 #[derive(Debug, Args)]
 pub struct EdgeArgs {
     /// The edge's address
     #[arg(long, global = true, value_name = "URL", env = EDGE_URL, default_value = "http://127.0.0.1:8787")]
     edge_url: String,
-    /// A key with the scope `admin`; better in the environment, where others do not see it
-    #[arg(long, global = true, value_name = "KEY", env = ADMIN_KEY, hide_env_values = true)]
-    admin_key: Option<SecretString>,
+    /// Print the edge's answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl EdgeArgs {
+    /// Asks the edge with a key about a subject, and prints what `answer` makes of it: for
+    /// programs, or else for people.
+    pub fn ask(
+        &self,
+        key: Option<&SecretString>,
+        subject: &'static Subject,
+        answer: impl AsyncFnOnce(&Edge) -> Result<(Value, String), Failure>,
+    ) -> Result<(), Failure> {
+        let edge = Edge::open(&self.edge_url, key, subject)?;
+        let (json, text) = block_on(answer(&edge))?;
+        if self.json {
+            print::json(&json)
+        } else {
+            print::text(&text)
+        }
+    }
 }
 
 /// The edge.
@@ -60,13 +72,8 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The edge that the flags name.
-    pub fn new(args: &EdgeArgs) -> Result<Self, Failure> {
-        Self::open(&args.edge_url, args.admin_key.as_ref(), &KEYS)
-    }
-
     /// The edge at an address, asked with a key about a subject.
-    pub(in crate::cli) fn open(
+    fn open(
         edge_url: &str,
         key: Option<&SecretString>,
         subject: &'static Subject,
@@ -115,7 +122,7 @@ impl Edge {
     }
 
     /// A PATCH's answer.
-    pub(in crate::cli) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(Method::PATCH, path, Some(body)).await
     }
 
