@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::webhook::{Attempt, AttemptError, Delivery, Kind, State};
 use sqlx::AssertSqlSafe;
 
-use super::rows::unreadable;
+use super::rows::{cut, places, unreadable};
 use super::{Database, DatabaseError};
 
 #[derive(sqlx::FromRow)]
@@ -53,9 +53,7 @@ impl Database {
         .bind(i64::from(limit) + 1)
         .fetch_all(&self.readers)
         .await?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+        let next_cursor = cut(&mut rows, limit).map(|row| row.id.clone());
         let mut attempts = self.attempts(&rows).await?;
         let items = rows.into_iter().map(|row| {
             let attempts = attempts.remove(&row.id).unwrap_or_default();
@@ -75,11 +73,10 @@ impl Database {
         if deliveries.is_empty() {
             return Ok(attempts);
         }
-        let places: Vec<String> = (1..=deliveries.len()).map(|n| format!("${n}")).collect();
         let statement = format!(
             "SELECT delivery_id, at, status, error FROM webhook_attempts
              WHERE delivery_id IN ({}) ORDER BY delivery_id, number",
-            places.join(", ")
+            places(deliveries.len())
         );
         let mut query = sqlx::query_as(AssertSqlSafe(statement));
         for delivery in deliveries {

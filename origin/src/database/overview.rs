@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use serde::Serialize;
 use sqlx::AnyConnection;
 
-use super::rows::{JobRow, unreadable};
+use super::rows::{JobRow, cut, unreadable};
 use super::{Database, DatabaseError, Lease, events, outcome};
 use crate::addresses::Addresses;
 
@@ -145,16 +145,11 @@ impl Database {
         .bind(i64::from(limit) + 1)
         .fetch_all(&self.readers)
         .await?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let items: Vec<_> = rows
-            .into_iter()
-            .map(AccountRow::into_job)
-            .collect::<Result<_, _>>()?;
-        let last = items.last().filter(|_| more);
+        let next_cursor = cut(&mut rows, limit).map(|row| row.job.id.clone());
+        let items = rows.into_iter().map(AccountRow::into_job);
         Ok(Page {
-            next_cursor: last.map(|last| last.job.id.clone()),
-            items,
+            items: items.collect::<Result<_, _>>()?,
+            next_cursor,
         })
     }
 

@@ -4,7 +4,7 @@ use darkroom_shared::job::{Image, Job, Page, Status};
 use darkroom_shared::request::Visibility;
 use sqlx::AssertSqlSafe;
 
-use super::rows::{ImageRow, JobRow, unreadable};
+use super::rows::{ImageRow, JobRow, cut, places, unreadable};
 use super::{Database, DatabaseError, Place};
 use crate::addresses::Addresses;
 use crate::cause::chain;
@@ -73,9 +73,7 @@ impl Database {
         .bind(i64::from(limit) + 1)
         .fetch_all(&self.readers)
         .await?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+        let next_cursor = cut(&mut rows, limit).map(|row| row.id.clone());
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id.clone();
@@ -152,12 +150,11 @@ impl Database {
         if jobs.is_empty() {
             return Ok(jobs);
         }
-        let places: Vec<String> = (1..=jobs.len()).map(|n| format!("${n}")).collect();
         let statement = format!(
             "SELECT * FROM images
              WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND job_id IN ({})
              ORDER BY job_id, position",
-            places.join(", ")
+            places(jobs.len())
         );
         let mut images = sqlx::query_as(AssertSqlSafe(statement));
         for stored in &jobs {

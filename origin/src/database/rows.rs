@@ -54,6 +54,20 @@ pub(super) const fn unreadable(what: &'static str) -> DatabaseError {
     DatabaseError::Row { what, source: None }
 }
 
+/// Places for so many values: `$1, $2, …`.
+pub(super) fn places(count: usize) -> String {
+    let places: Vec<_> = (1..=count).map(|place| format!("${place}")).collect();
+    places.join(", ")
+}
+
+/// Cuts a page to its length, where one row more was read to find out whether others follow; if
+/// they do, the page's last row.
+pub(super) fn cut<Row>(rows: &mut Vec<Row>, limit: u32) -> Option<&Row> {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    rows.last().filter(|_| more)
+}
+
 impl JobRow {
     /// The job without its images, place and estimate.
     pub(super) fn into_stored(self) -> Result<StoredJob, DatabaseError> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AssertSqlSafe;
 
+use super::rows::places;
 use super::{Database, DatabaseError};
 
 /// Ids in one question.
@@ -32,7 +33,6 @@ impl Database {
     ) -> Result<HashMap<String, Standing>, DatabaseError> {
         let mut standing = HashMap::new();
         for ids in ids.chunks(IDS) {
-            let places: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
             let statement = format!(
                 "SELECT images.id, object_key,
                     CAST(CASE WHEN stored_at IS NOT NULL AND deleted_at IS NULL
@@ -40,7 +40,7 @@ impl Database {
                     CAST(CASE WHEN stored_at IS NULL AND status IN ('queued', 'running')
                               THEN 1 ELSE 0 END AS BIGINT)
                  FROM images JOIN jobs ON jobs.id = images.job_id WHERE images.id IN ({})",
-                places.join(", ")
+                places(ids.len())
             );
             let mut query = sqlx::query_as(AssertSqlSafe(statement));
             for id in ids {

@@ -35,6 +35,11 @@ pub struct WithoutVariants {
     pub recipe: String,
 }
 
+/// What has no smaller copies, where a moment follows by which nobody else is to be making them.
+const NEXT: &str = "SELECT id FROM images
+    WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND variants IS NULL AND variants_after";
+const FIRST: &str = "ORDER BY variants_after LIMIT 1";
+
 impl Database {
     /// Takes a stored image that has no smaller copies yet, to make them until a moment: not
     /// before then is anybody else told of it.
@@ -46,13 +51,18 @@ impl Database {
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Option<WithoutVariants>, DatabaseError> {
+        // Most looks find nothing, and need no writer.
+        let any: Option<String> =
+            sqlx::query_scalar(AssertSqlSafe(format!("{NEXT} <= $1 {FIRST}")))
+                .bind(now)
+                .fetch_optional(&self.readers)
+                .await?;
+        if any.is_none() {
+            return Ok(None);
+        }
         let mut transaction = self.write().await?;
         let statement = format!(
-            "UPDATE images SET variants_after = $1 WHERE id =
-                (SELECT id FROM images
-                 WHERE stored_at IS NOT NULL AND deleted_at IS NULL AND variants IS NULL
-                   AND variants_after <= $2
-                 ORDER BY variants_after LIMIT 1 {})
+            "UPDATE images SET variants_after = $1 WHERE id = ({NEXT} <= $2 {FIRST} {})
              RETURNING id, object_key, recipe_sha256, seed,
                 (SELECT recipe FROM jobs WHERE jobs.id = images.job_id) AS recipe",
             self.dialect.skip_locked()

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::addresses::Addresses;
 use crate::database::DatabaseError;
-use crate::database::rows::unreadable;
+use crate::database::rows::{places, unreadable};
 
 /// Reads posts, each with its image where that can be fetched. What is asked for follows.
 pub(super) const SELECT: &str = "
@@ -69,10 +69,9 @@ pub(super) async fn fill_in_tags(
     if posts.is_empty() {
         return Ok(());
     }
-    let places: Vec<String> = (1..=posts.len()).map(|n| format!("${n}")).collect();
     let statement = format!(
         "SELECT post_id, tag FROM post_tags WHERE post_id IN ({}) ORDER BY position",
-        places.join(", ")
+        places(posts.len())
     );
     let mut tags = sqlx::query_as(AssertSqlSafe(statement));
     for post in posts.iter() {
