@@ -9,7 +9,7 @@ use darkroom_shared::signature::Secret;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use crate::addresses::Addresses;
 use crate::admin::{self, Admin};
@@ -21,7 +21,7 @@ use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Deadlines, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat,
-    JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Running, Worker,
+    JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Rounds, Running, Worker,
 };
 use crate::machine::{self, MachineError};
 use crate::metrics::Metrics;
@@ -321,14 +321,9 @@ async fn sweep(spool: &Spool, database: &Database) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn keep_house(database: Database, spool: Spool, mut phases: watch::Receiver<Phase>) {
-    let mut tick = interval(HOUSEKEEPING);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = Phase::reached(&mut phases, Phase::Stopping) => return,
-        }
+async fn keep_house(database: Database, spool: Spool, phases: watch::Receiver<Phase>) {
+    let mut rounds = Rounds::every(HOUSEKEEPING, phases);
+    while rounds.next().await {
         if let Err(error) = database.forget_nonces(clock::now() / 1000).await {
             tracing::warn!(error = chain(&error), "old nonces were not forgotten");
         }

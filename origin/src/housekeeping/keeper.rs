@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::{GRACE, HousekeepingError, Purge, Reconciler, Report, Scope};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::DatabaseError;
-use crate::jobs::Phase;
+use crate::jobs::{Phase, Rounds};
 
 /// How often what is left over is dealt with.
 const ROUND: Duration = Duration::from_mins(1);
@@ -62,13 +61,8 @@ impl Keeper {
 
     /// Keeps order until the process ends.
     pub async fn keep(mut self, mut phases: watch::Receiver<Phase>) {
-        let mut tick = interval(ROUND);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => {}
-                () = Phase::reached(&mut phases, Phase::Stopping) => return,
-            }
+        let mut rounds = Rounds::every(ROUND, phases.clone());
+        while rounds.next().await {
             tokio::select! {
                 () = self.round() => {}
                 // All of it is as well begun anew.

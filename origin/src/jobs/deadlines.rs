@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Changes, Phase, Running};
+use super::{Changes, Phase, Rounds, Running};
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError};
 
@@ -25,14 +24,9 @@ pub struct Deadlines {
 
 impl Deadlines {
     /// Watches until the process is about to end.
-    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => {}
-                () = Phase::reached(&mut phases, Phase::Stopping) => return,
-            }
+    pub async fn keep(self, phases: watch::Receiver<Phase>) {
+        let mut rounds = Rounds::every(LOOK, phases);
+        while rounds.next().await {
             if let Err(error) = self.look().await {
                 tracing::warn!(error = chain(&error), "deadlines were not looked at");
             }

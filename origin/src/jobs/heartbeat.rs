@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::pause::{FIRST_AT_MOST, some_pause};
 use super::worker::IDLE_PAUSE;
-use super::{Changes, Phase, Running};
+use super::{Changes, Phase, Rounds, Running};
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError, LEASE};
 
@@ -37,14 +37,9 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// Beats until the process is about to end.
-    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
-        let mut tick = interval(BEAT);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => {}
-                () = Phase::reached(&mut phases, Phase::Stopping) => return,
-            }
+    pub async fn keep(self, phases: watch::Receiver<Phase>) {
+        let mut rounds = Rounds::every(BEAT, phases);
+        while rounds.next().await {
             // A connection that hangs is given up, so that the next beat takes another.
             match timeout(BEAT, self.beat()).await {
                 Ok(Ok(())) => {}

@@ -28,7 +28,7 @@ pub use endings::Endings;
 pub use following::Following;
 pub use heartbeat::Heartbeat;
 pub use pace::Pace;
-pub use phase::Phase;
+pub use phase::{Phase, Rounds};
 pub use places::Places;
 pub use progress::{Preview, Progress};
 pub use queue::{AcceptError, JobQueue, JobQueueOptions, Order};

@@ -7,14 +7,14 @@ use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::webhook::{AttemptError, Event, Kind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::schedule::verdict;
 use super::signing;
 use crate::addresses::Addresses;
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError, DueDelivery};
-use crate::jobs::Phase;
+use crate::jobs::{Phase, Rounds};
 use crate::outbound::{Outbound, OutboundError};
 
 /// How often is looked for what is due.
@@ -58,15 +58,13 @@ enum DeliveryError {
 
 impl Deliverer {
     /// Delivers until the process is about to end.
-    pub async fn keep(self, mut phases: watch::Receiver<Phase>) {
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pub async fn keep(self, phases: watch::Receiver<Phase>) {
+        let mut rounds = Rounds::every(LOOK, phases);
         let mut at_work = JoinSet::new();
         loop {
             tokio::select! {
-                _ = tick.tick() => {}
+                goes_on = rounds.next() => if !goes_on { break },
                 Some(ended) = at_work.join_next() => log_panic(ended),
-                () = Phase::reached(&mut phases, Phase::Stopping) => break,
             }
             if let Err(error) = self.begin(&mut at_work).await {
                 tracing::warn!(error = chain(&error), "due webhooks cannot be read");
