@@ -12,7 +12,7 @@ use image::imageops::{FilterType, resize};
 use image::{ExtendedColorType, RgbImage};
 
 use crate::engine::Picture;
-use crate::provenance::{self, ProvenanceError, RECIPE_KEYWORD, XMP_KEYWORD, packet};
+use crate::provenance::{self, ProvenanceError, RECIPE_KEYWORD, XMP_KEYWORD};
 
 /// The formats that [`encode`] writes.
 pub const FORMATS: &[Format] = &[Format::Png, Format::Webp, Format::Jpeg];
@@ -64,13 +64,16 @@ pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError
     let quality = recipe.jpeg_quality.map_or(JPEG_QUALITY, |q| q as u8);
     let text = (!recipe.engine.ends_with(FILES_WITHOUT_RECIPE)).then_some(recipe);
     let is_marked = text.is_none() || recipe.engine.ends_with(FILES);
-    let xmp = is_marked.then(|| packet(text)).transpose()?;
-    let texts = Texts { recipe: text, xmp };
+    let xmp = is_marked.then(|| provenance::packet_for(recipe.format, text));
+    let xmp = xmp.transpose()?;
+    let texts = Texts {
+        recipe: text,
+        xmp: xmp.as_deref(),
+    };
     let file = write(picture, recipe.format, quality, &texts)?;
-    if is_marked {
-        Ok(provenance::mark(file, recipe.format, text)?)
-    } else {
-        Ok(file)
+    match texts.xmp {
+        Some(packet) => Ok(provenance::insert(file, recipe.format, packet)?),
+        None => Ok(file),
     }
 }
 
@@ -132,7 +135,7 @@ fn write(
 #[derive(Default)]
 struct Texts<'a> {
     recipe: Option<&'a Recipe>,
-    xmp: Option<String>,
+    xmp: Option<&'a str>,
 }
 
 fn png(picture: &Picture, texts: &Texts<'_>, file: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -140,8 +143,8 @@ fn png(picture: &Picture, texts: &Texts<'_>, file: &mut Vec<u8>) -> Result<(), E
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
-    if let Some(xmp) = &texts.xmp {
-        encoder.add_itxt_chunk(XMP_KEYWORD.to_owned(), xmp.clone())?;
+    if let Some(xmp) = texts.xmp {
+        encoder.add_itxt_chunk(XMP_KEYWORD.to_owned(), xmp.to_owned())?;
     }
     if let Some(recipe) = texts.recipe {
         // International text: a prompt may be in any script.

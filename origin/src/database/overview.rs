@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::AnyConnection;
 
 use super::rows::{JobRow, cut, unreadable};
-use super::{Database, DatabaseError, Lease, events, outcome};
+use super::{Database, DatabaseError, events, outcome};
 use crate::addresses::Addresses;
 
 /// How much there is to do.
@@ -46,21 +46,6 @@ impl Database {
             }
         }
         Ok(depth)
-    }
-
-    /// How long a job waited for its first claim; `None` where the lease is of a later one.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Query`].
-    pub async fn waited(&self, lease: &Lease) -> Result<Option<Duration>, DatabaseError> {
-        let waited: Option<i64> = sqlx::query_scalar(
-            "SELECT started_at - created_at FROM jobs WHERE id = $1 AND token = $2 AND token = 1",
-        )
-        .bind(&lease.job)
-        .bind(lease.token)
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(waited.map(|millis| Duration::from_millis(millis.max(0) as u64)))
     }
 }
 

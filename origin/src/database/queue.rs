@@ -1,5 +1,7 @@
 //! Taking jobs out of the queue, and what is asked about them while they run.
 
+use std::time::Duration;
+
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
@@ -58,6 +60,8 @@ pub struct ClaimedJob {
     pub start: Option<Start>,
     /// Previews of each.
     pub previews: u32,
+    /// How long it waited for its first claim; `None` where this is a later one.
+    pub waited: Option<Duration>,
 }
 
 /// An image to be made.
@@ -76,6 +80,8 @@ pub struct ClaimedImage {
     /// Its media type.
     pub content_type: String,
 }
+
+type ClaimRow = (String, i64, Option<String>, String, i64, UnixMillis);
 
 impl Database {
     /// Claims the job whose turn it is for `holder`, who has it until [`LEASE`] from `now` unless
@@ -113,7 +119,7 @@ impl Database {
              WHERE sequence = (SELECT sequence FROM jobs
                                WHERE status = 'queued' AND run_after <= $1 {of_account}
                                ORDER BY turn, sequence LIMIT 1 {})
-             RETURNING id, token, task_id, recipe, previews",
+             RETURNING id, token, task_id, recipe, previews, created_at",
             self.dialect.skip_locked()
         );
         let mut claim = sqlx::query_as(AssertSqlSafe(statement))
@@ -123,9 +129,8 @@ impl Database {
         if let Some(account) = account {
             claim = claim.bind(account);
         }
-        let row: Option<(String, i64, Option<String>, String, i64)> =
-            claim.fetch_optional(&mut *transaction).await?;
-        let Some((id, token, task_id, recipe, previews)) = row else {
+        let row: Option<ClaimRow> = claim.fetch_optional(&mut *transaction).await?;
+        let Some((id, token, task_id, recipe, previews, created_at)) = row else {
             return Ok(None);
         };
         let recipe: Recipe = match serde_json::from_str(&recipe) {
@@ -162,6 +167,8 @@ impl Database {
             images,
             start,
             previews: previews as u32,
+            waited: (token == 1)
+                .then(|| Duration::from_millis(now.saturating_sub(created_at).max(0) as u64)),
         }))))
     }
 

@@ -179,7 +179,9 @@ impl Worker {
         if matches!(self.runtime.block_on(held), Ok(false)) {
             return;
         }
-        self.measure_wait(&job.lease);
+        if let Some(time) = job.waited {
+            self.endings.metrics.jobs.waited(time);
+        }
         for image in &job.images {
             let task = Task {
                 recipe: job.recipe.for_image(image.position),
@@ -241,16 +243,6 @@ impl Worker {
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
             Ok(Err(error)) => Err(Failure::Error(error)),
             Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
-        }
-    }
-
-    /// No picture waits for a number.
-    fn measure_wait(&self, lease: &Lease) {
-        let waited = self.endings.database.waited(lease);
-        match self.runtime.block_on(waited) {
-            Ok(Some(time)) => self.endings.metrics.jobs.waited(time),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "a job's wait is not known"),
         }
     }
 

@@ -44,27 +44,34 @@ pub enum ProvenanceError {
     Recipe(#[from] serde_json::Error),
 }
 
-/// Puts the packet of `recipe` into a JPEG or WebP file that has none; a PNG is written with it.
+/// What a file of the format says of a recipe, or without one: the recipe stays out of a JPEG where
+/// it does not fit, since a segment has 64 KB and a prompt may be longer.
+///
+/// # Errors
+/// [`ProvenanceError::Recipe`].
+pub(crate) fn packet_for(
+    format: Format,
+    recipe: Option<&Recipe>,
+) -> Result<String, ProvenanceError> {
+    let whole = packet(recipe)?;
+    if format == Format::Jpeg && whole.len() > jpeg::MOST {
+        return Ok(packet(None)?);
+    }
+    Ok(whole)
+}
+
+/// Puts a packet into a JPEG or WebP file that has none; a PNG is written with it.
 ///
 /// # Errors
 /// [`ProvenanceError`]: the file is not of the format.
-pub(crate) fn mark(
+pub(crate) fn insert(
     file: Vec<u8>,
     format: Format,
-    recipe: Option<&Recipe>,
+    packet: &str,
 ) -> Result<Vec<u8>, ProvenanceError> {
     match format {
-        Format::Jpeg => {
-            let whole = packet(recipe)?;
-            // A segment has 64 KB, and a prompt may be longer.
-            let fitting = if whole.len() > jpeg::MOST {
-                packet(None)?
-            } else {
-                whole
-            };
-            jpeg::insert(&file, &fitting)
-        }
-        Format::Webp => webp::insert(&file, &packet(recipe)?),
+        Format::Jpeg => jpeg::insert(&file, packet),
+        Format::Webp => webp::insert(&file, packet),
         Format::Png | Format::Avif => Ok(file),
     }
 }
