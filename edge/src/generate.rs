@@ -1,10 +1,12 @@
 //! `POST /api/media/generate-image`: check, charge, look whether it was made before, and have it
-//! made by the origin otherwise: once, for all who want it now.
+//! made by the origin otherwise: once, for all who want it now. `POST /api/images/{id}/regenerate`:
+//! charge, and have it made in any case.
 
+use darkroom_shared::changes::Changes;
 use darkroom_shared::deadline;
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::recipe::Recipe;
-use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, with_seed};
+use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, Visibility, with_seed};
 use futures_util::future::join;
 use serde_json::Value;
 
@@ -13,7 +15,7 @@ use crate::auth::Caller;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
 use crate::flights::{self, Flown, Role};
-use crate::order::Order;
+use crate::order::{GENERATE, Order};
 use crate::sending::Whole;
 use crate::settings::Origin;
 use crate::{body, delivery, finished, log, models, random, respond, settings};
@@ -36,6 +38,47 @@ pub async fn generate(mut call: Call, caller: &Caller) -> Answer {
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let made = make(&call, caller, body, prefer).await?;
     let origin = settings::origin(&call.env)?;
+    made.tell_in(respond::relay(&call, &made.answer, &origin).await)
+}
+
+/// Answers a call that makes an image anew. What it comes to only the origin knows, and it has a job
+/// of its own: so it is neither answered from memory nor joined.
+pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
+    let body = body::read_optional_json(&mut call, MAX_BODY).await?;
+    let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
+    let origin = settings::origin(&call.env)?;
+    let changes = Changes::from_json(&body)?;
+    let n = changes.n()?;
+    if changes.asks_for_private() {
+        delivery::check_offered(&call.env, Visibility::Private)?;
+    }
+    drop(changes);
+    let deadline = call.header(deadline::HEADER);
+    let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
+    let job = match &call.attempt {
+        Some(attempt) => attempt.clone(),
+        None => random::sortable_id(now())?,
+    };
+    let mut taken = Taken::images(&call, caller, &job, n).await?;
+    let charge = taken.charge()?;
+    let order = Order {
+        job: &job,
+        path: &call.path,
+        caller,
+        body: &body,
+        prefer: prefer.to_header(),
+        wait: prefer.wait_seconds(),
+        deadline,
+        request_id: &call.request_id,
+        trace: call.observed.trace(),
+    };
+    let Flown { answer, role } = fly(&call, None, &order, &origin).await;
+    let answer = charged(&call, &mut taken, charge, n, role, answer).await?;
+    let made = Made {
+        answer,
+        taken,
+        role,
+    };
     made.tell_in(respond::relay(&call, &made.answer, &origin).await)
 }
 
@@ -132,6 +175,7 @@ pub async fn make(
     };
     let order = Order {
         job: &job,
+        path: GENERATE,
         caller,
         body: &body,
         prefer: prefer.to_header(),
@@ -141,12 +185,8 @@ pub async fn make(
         trace: call.observed.trace(),
     };
     let Flown { answer, role } = fly(call, wanted.flight(), &order, &origin).await;
-    let end = end_of(role, &answer);
-    if end.is_some_and(|end| end != End::Made) {
-        taken.returns(wanted.request.n);
-    }
-    settle(call, charge, end, &answer).await;
-    let mut answer = answer.map_err(|failure| taken.told_in(failure))?;
+    let n = wanted.request.n;
+    let mut answer = charged(call, &mut taken, charge, n, role, answer).await?;
     if answer.status == 200 {
         keep(call, &wanted, &answer);
     }
@@ -162,6 +202,23 @@ pub async fn make(
         taken,
         role,
     })
+}
+
+/// Tells the ledger what an answer says of a job's `n` images.
+async fn charged(
+    call: &Call,
+    taken: &mut Taken,
+    charge: Charge,
+    n: u32,
+    role: Role,
+    answer: Result<Whole, Failure>,
+) -> Result<Whole, Failure> {
+    let end = end_of(role, &answer);
+    if end.is_some_and(|end| end != End::Made) {
+        taken.returns(n);
+    }
+    settle(call, charge, end, &answer).await;
+    answer.map_err(|failure| taken.told_in(failure))
 }
 
 /// Answers with what was made before: no image of the key's is needed for it.

@@ -1,6 +1,7 @@
-//! `DELETE /api/images/{id}`: the picture is gone, and so is what was remembered of it.
+//! Images that are deleted: the picture is gone, and so is what was remembered of it, until it is
+//! restored.
 
-use darkroom_shared::job::DeletedImage;
+use darkroom_shared::job::{DeletedImage, Image};
 use darkroom_shared::request::Visibility;
 use futures_util::future::join3;
 use worker::ResponseBuilder;
@@ -47,4 +48,20 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
         .with_status(204)
         .with_header("cache-control", "no-store")?
         .empty())
+}
+
+/// Has the origin bring a deleted image back, and serves its picture again. One that is there
+/// already is served once more: where that failed before, a caller who tries again has it done.
+pub async fn restore(call: &Call, caller: &Caller) -> Answer {
+    let origin = settings::origin(&call.env)?;
+    let ask = Ask::new(call, caller, origin.timeout);
+    let answer = origin::ask(&origin, ask).await?;
+    if answer.status == 200 {
+        let restored = answer.json::<Image>().map_err(|error| {
+            log::error(&call.request_id, format_args!("no restored image: {error}"));
+            crate::sending::unreachable_origin()
+        })?;
+        pictures::remember(call, &restored.key).await?;
+    }
+    respond::relay(call, &answer, &origin).await
 }

@@ -11,10 +11,15 @@ use crate::origin::{self, Ask};
 use crate::sending::Whole;
 use crate::settings::Origin;
 
+/// Where requests are handed in.
+pub const GENERATE: &str = "/api/media/generate-image";
+
 /// A job that is about to be handed in. Sent twice, it is still one job.
 pub struct Order<'a> {
     /// The id that the job shall have.
     pub job: &'a str,
+    /// Where it is handed in.
+    pub path: &'a str,
     /// Whose it is.
     pub caller: &'a Caller,
     /// The checked request, its seed in it.
@@ -34,13 +39,16 @@ pub struct Order<'a> {
 impl Order<'_> {
     /// Hands the job in. The origin waits for its pictures, and then answers "accepted".
     pub async fn hand_in(&self, origin: &Origin) -> Result<Whole, Failure> {
-        let mut headers = vec![("content-type", "application/json".to_owned())];
+        let mut headers = Vec::new();
+        if !self.body.is_empty() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
         headers.extend(self.prefer.clone().map(|prefer| ("prefer", prefer)));
         let deadline = self.deadline.map(|seconds| seconds.to_string());
         headers.extend(deadline.map(|seconds| (deadline::HEADER, seconds)));
         let ask = Ask {
             method: "POST",
-            path: "/api/media/generate-image",
+            path: self.path,
             // Signed with the rest.
             query: &format!("job={}", self.job),
             caller: self.caller,

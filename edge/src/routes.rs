@@ -45,6 +45,8 @@ enum Keyed {
     PassJob,
     PassEvents,
     DeleteImage,
+    RestoreImage,
+    Regenerate,
     ReadPosts,
     WritePost,
     MarkPost,
@@ -90,12 +92,25 @@ const TABLE: &[Row] = &[
         "/api/jobs/{id}/events",
         &[("GET", Action::For(EITHER, Keyed::PassEvents))],
     ),
+    Row("/api/images", &[("GET", Action::For(READER, Keyed::Pass))]),
     Row(
         "/api/images/{id}",
         &[
             ("GET", Action::For(EITHER, Keyed::Pass)),
             ("DELETE", Action::For(MAKER, Keyed::DeleteImage)),
         ],
+    ),
+    Row(
+        "/api/images/{id}/restore",
+        &[("POST", Action::For(MAKER, Keyed::RestoreImage))],
+    ),
+    Row(
+        "/api/images/{id}/versions",
+        &[("GET", Action::For(EITHER, Keyed::Pass))],
+    ),
+    Row(
+        "/api/images/{id}/regenerate",
+        &[("POST", Action::For(MAKER, Keyed::Regenerate))],
     ),
     Row("/api/models", &[("GET", Action::For(EITHER, Keyed::Pass))]),
     Row(
@@ -246,7 +261,7 @@ pub async fn dispatch(call: Call) -> Answer {
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     // Calls that make images are charged when it is known how many.
     let taken = match action {
-        Keyed::Generate | Keyed::OpenAi(_) => None,
+        Keyed::Generate | Keyed::Regenerate | Keyed::OpenAi(_) => None,
         _ => allowance::requests(&call, caller).await?,
     };
     let answer = answer(action, call, caller).await;
@@ -264,6 +279,8 @@ async fn answer(action: Keyed, call: Call, caller: &Caller) -> Answer {
         Keyed::PassJob => passing::pass_job(&call, caller).await,
         Keyed::PassEvents => passing::pass_events(&call, caller).await,
         Keyed::DeleteImage => images::delete(&call, caller).await,
+        Keyed::RestoreImage => images::restore(&call, caller).await,
+        Keyed::Regenerate => generate::regenerate(call, caller).await,
         Keyed::ReadPosts => {
             let is_public = call.header("authorization").is_none();
             posts::read(&call, caller, is_public).await

@@ -30,6 +30,7 @@ impl TryFrom<Config> for ServiceOptions {
             storage,
             keeping: KeeperOptions {
                 retention_days: config.retention_days,
+                restore_days: config.restore_days,
                 variant_widths: config.variant_widths,
             },
             data_dir: config.data_dir,

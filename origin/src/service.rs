@@ -35,6 +35,7 @@ use crate::webhooks::Deliverer;
 const LAST_STEP: Duration = Duration::from_secs(10);
 /// How often what nobody needs any more is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What a service is made of.
 #[derive(Debug)]
@@ -150,6 +151,7 @@ impl Service {
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
+            restorable_for: DAY * options.keeping.restore_days,
         };
         let variants = VariantMaker {
             database: database.clone(),

@@ -141,6 +141,17 @@ pub struct Image {
     pub seed: u64,
     /// Who may fetch it.
     pub visibility: Visibility,
+    /// The image that it was made anew of, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_id: Option<String>,
+    /// When it was deleted: of one that can be restored.
+    #[serde(
+        default,
+        with = "rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub deleted_at: Option<UnixMillis>,
     /// When its signed URL ends.
     #[serde(
         default,
@@ -155,6 +166,23 @@ pub struct Image {
     /// The same as HTML has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub srcset: Option<String>,
+}
+
+/// An image in a list, with what made it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedImage {
+    /// The image.
+    #[serde(flatten)]
+    pub image: Image,
+    /// The job that made it.
+    pub job_id: String,
+    /// When that was accepted.
+    #[serde(with = "rfc3339")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: UnixMillis,
+    /// What makes it alone.
+    pub recipe: Recipe,
 }
 
 /// A smaller copy of a picture.

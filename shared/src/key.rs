@@ -10,7 +10,14 @@ pub const CACHE_CONTROL_PUBLIC: &str = "public, max-age=31536000, immutable";
 pub const CACHE_CONTROL_PRIVATE: &str = "private, max-age=31536000, immutable";
 
 /// The folders that objects lie in.
-pub const FOLDERS: &[&str] = &["generated/", "private/generated/"];
+pub const FOLDERS: &[&str] = &[
+    "generated/",
+    "private/generated/",
+    "deleted/generated/",
+    "deleted/private/generated/",
+];
+
+const ASIDE: &str = "deleted/";
 
 /// The object name of an image, fixed when its job is accepted.
 #[must_use]
@@ -20,6 +27,23 @@ pub fn object_key(unix_seconds: i64, id: Uuid, format: Format, visibility: Visib
         Visibility::Private => "private/generated",
     };
     format!("{folder}/{unix_seconds}-{id}.{}", format.extension())
+}
+
+/// Where a deleted image's object waits for being restored: nothing is served from there.
+#[must_use]
+pub fn aside_key(key: &str) -> String {
+    format!("{ASIDE}{key}")
+}
+
+/// Who may fetch a picture: its key says so, wherever it lies.
+#[must_use]
+pub fn visibility(key: &str) -> Visibility {
+    let key = key.strip_prefix(ASIDE).unwrap_or(key);
+    if key.starts_with("private/") {
+        Visibility::Private
+    } else {
+        Visibility::Public
+    }
 }
 
 /// The object name of a smaller copy of a picture: beside it, so that the same rules hold for both.
@@ -131,6 +155,16 @@ mod tests {
         }
         assert_eq!(variant_key("generated/x.png", 64, Format::Webp), None);
         assert_eq!(parse_key("elsewhere/1-x.png"), None);
+    }
+
+    #[test]
+    fn what_is_set_aside_belongs_to_its_image() {
+        let key = object_key(1, ID, Format::Webp, Visibility::Private);
+        let aside = aside_key(&key);
+        assert_eq!(aside, format!("deleted/{key}"));
+        assert_eq!(parse_key(&aside), parse_key(&key));
+        assert_eq!(visibility(&aside), Visibility::Private);
+        assert_eq!(parse_key(&aside_key(&aside)), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! A request ([`request`]), with the pictures that it brings along ([`input`]), is checked against
 //! its limits ([`limits`]), then completed with a model's defaults ([`model`]) into a recipe
 //! ([`recipe`]); a job ([`job`]) makes one picture for each image of it, stored under a key
-//! ([`key`]). Callers prove who they are with an API key ([`api_key`], kept as [`keys`] says) or a
+//! ([`key`]), and is made anew with changes ([`changes`]). Callers prove who they are with an API key ([`api_key`], kept as [`keys`] says) or a
 //! token ([`jwt`]), which allows what its scopes ([`scope`]) say and as much as its allowance
 //! ([`allowance`]); they may say how long they wait ([`prefer`]) and when they need their pictures
 //! ([`deadline`]). The edge proves to the origin who is calling with a signature ([`signature`]), in
@@ -37,6 +37,7 @@
 
 pub mod allowance;
 pub mod api_key;
+pub mod changes;
 pub mod cors;
 pub mod deadline;
 mod fields;

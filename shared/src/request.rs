@@ -189,7 +189,11 @@ impl GenerateRequest {
     /// [`Code::Invalid`](crate::problem::Code::Invalid) with every offending field for one whose
     /// values are not allowed.
     pub fn within(reach: &Reach, body: &[u8]) -> Result<Self, Problem> {
-        let mut fields = Fields::from_json(body)?;
+        Self::read_whole(Fields::from_json(body)?, reach)
+    }
+
+    /// Reads and checks a request's fields, of which there may be no others.
+    pub(crate) fn read_whole(mut fields: Fields, reach: &Reach) -> Result<Self, Problem> {
         let request = Self::read(&mut fields, reach);
         fields.finish(&NOT_OFFERED)?;
         Ok(request)

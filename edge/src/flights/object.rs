@@ -19,7 +19,7 @@ use super::reader::{add_reader, is_readable};
 use crate::auth::Caller;
 use crate::call::now;
 use crate::failure::Failure;
-use crate::order::Order;
+use crate::order::{GENERATE, Order};
 use crate::sending::Whole;
 use crate::settings;
 
@@ -170,6 +170,7 @@ impl Flight {
         let (request_id, trace) = (boarding.request_id.clone(), boarding.trace());
         let outcome = async move {
             let order = Order {
+                path: GENERATE,
                 job: &flying.job,
                 caller: &Caller::account(flying.account),
                 body: &body,

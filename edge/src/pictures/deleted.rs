@@ -53,6 +53,21 @@ pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Takes the mark of the picture stored under `key` away: it was restored.
+pub async fn remember(call: &Call, key: &str) -> Result<(), Failure> {
+    let store = call.env.kv(settings::RECIPES)?;
+    store
+        .delete(&mark(&format!("/{key}")))
+        .await
+        .map_err(|error| {
+            log::error(
+                &call.request_id,
+                format_args!("a deletion stays marked: {error}"),
+            );
+            worker::Error::from(error.to_string()).into()
+        })
+}
+
 fn mark(path: &str) -> String {
     format!("{MARK}{path}")
 }

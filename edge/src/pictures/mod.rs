@@ -19,7 +19,7 @@ use crate::failure::Answer;
 use crate::log;
 use stored::Picture;
 
-pub use deleted::{check as check_not_deleted, forget};
+pub use deleted::{check as check_not_deleted, forget, remember};
 pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";

@@ -6,6 +6,7 @@ mod doctor;
 mod edge;
 mod flags;
 mod generate;
+mod images;
 mod jobs;
 mod keys;
 mod lock;
@@ -62,6 +63,8 @@ enum Command {
         #[command(flatten)]
         settings: flags::SettingFlags,
     },
+    /// List, show, make anew, delete and restore images
+    Images(images::ImagesArgs),
     /// List, show, create, publish, delete and restore posts
     Posts(posts::PostsArgs),
     /// List, show, cancel and retry all accounts' jobs
@@ -129,6 +132,7 @@ pub fn run() -> ExitCode {
             reconcile::run(config.as_deref().map(Path::new), &what, settings)
         }
         Command::Keys(args) => keys::run(&args),
+        Command::Images(args) => images::run(&args),
         Command::Posts(args) => posts::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Jobs(args) => jobs::run(&args),

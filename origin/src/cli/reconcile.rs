@@ -55,8 +55,9 @@ async fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<Repo
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
+            restorable_for: Duration::ZERO,
         };
-        purge.all(before).await?;
+        purge.all(clock::now()).await?;
     }
     let reconciler = Reconciler {
         database: database.clone(),

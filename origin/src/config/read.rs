@@ -43,6 +43,8 @@ pub struct Config {
     pub bucket: Option<Bucket>,
     /// [`settings::RETENTION_DAYS`]; `None` keeps pictures for good.
     pub retention_days: Option<u32>,
+    /// [`settings::RESTORE_DAYS`]; 0 where deleted pictures are removed at once.
+    pub restore_days: u32,
     /// [`settings::VARIANT_WIDTHS`], in order.
     pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
@@ -162,6 +164,7 @@ impl Config {
         });
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
+        let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
@@ -180,6 +183,7 @@ impl Config {
             database: database?,
             bucket,
             retention_days: Some(retention_days?).filter(|days| *days > 0),
+            restore_days: restore_days?,
             variant_widths: variant_widths?,
             cloudfront_domain,
             allowed_networks: allowed_networks.unwrap_or_default(),
@@ -304,8 +308,7 @@ impl Reader<'_> {
     /// 0 where pictures are kept for good.
     fn retention_days(&mut self) -> Option<u32> {
         self.parse(&settings::RETENTION_DAYS, |text| {
-            let days = text.parse().ok().filter(|days| *days <= 36_500);
-            days.ok_or_else(|| "write a whole number of days up to 36500, 0 for good".to_owned())
+            days(text).map_err(|remedy| format!("{remedy}, 0 for good"))
         })
     }
 
@@ -347,6 +350,11 @@ fn web_address(text: &str) -> Result<Url, String> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| "write an http or https address, such as http://127.0.0.1:8787".to_owned())
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok().filter(|days| *days <= 36_500);
+    days.ok_or_else(|| "write a whole number of days up to 36500".to_owned())
 }
 
 fn widths(text: &str) -> Result<Vec<u32>, String> {

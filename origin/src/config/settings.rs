@@ -70,6 +70,8 @@ settings! {
         "Id or ARN of the KMS key for `aws:kms`; AWS's own key for S3 unless told. The credentials then need `kms:GenerateDataKey` and `kms:Decrypt`.";
     RETENTION_DAYS = "DARKROOM_RETENTION_DAYS", "retention_days", Some("retention-days"), "0",
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
+    RESTORE_DAYS = "DARKROOM_RESTORE_DAYS", "restore_days", Some("restore-days"), "7",
+        "Days within which its account can restore a deleted image: its object lies under `deleted/` meanwhile, where nobody is served. 0 removes objects at once. What `DARKROOM_RETENTION_DAYS` deletes is removed at once in any case.";
     VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "none",
         "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, such as `256,512,1024`, the first for lists; `none` makes none. The edge's own cache does not forget them when their image is deleted: leave this as it is where no CloudFront delivers.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",

@@ -21,6 +21,8 @@ pub struct NewJob {
     pub task_id: Option<String>,
     /// The recipe of its first image.
     pub recipe: Recipe,
+    /// The image that it makes anew, which the account may see.
+    pub previous: Option<String>,
     /// Who may fetch its images.
     pub visibility: Visibility,
     /// Its images, in order.
@@ -133,8 +135,10 @@ impl Database {
         for (position, image) in (0_i64..).zip(&job.images) {
             sqlx::query(
                 "INSERT INTO images (id, job_id, position, object_key, seed, recipe_sha256,
-                                     visibility, width, height, content_type)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                     visibility, width, height, content_type, previous_id,
+                                     lineage)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                         (SELECT COALESCE(lineage, id) FROM images WHERE id = $11))",
             )
             .bind(image.id.to_string())
             .bind(&id)
@@ -146,6 +150,7 @@ impl Database {
             .bind(i64::from(job.recipe.width))
             .bind(i64::from(job.recipe.height))
             .bind(job.recipe.format.content_type())
+            .bind(&job.previous)
             .execute(&mut *transaction)
             .await?;
         }

@@ -3,7 +3,8 @@
 //! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
 //! `leases` takes back what nobody holds on to. `turns` says in which order jobs are taken up,
 //! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
-//! and events again, `readers` says who else may, and `delete` takes images away; `purge`, `upkeep`
+//! and events again, `readers` says who else may, and `images` lists them with what
+//! they were made of, `delete` takes images away and brings them back; `purge`, `upkeep`
 //! and `variants` are what the store's housekeeping goes by. `posts` keeps the catalog.
 //!
 //! Every step that changes a job's status writes its event in the same transaction, so that who
@@ -21,6 +22,7 @@ mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod images;
 mod leases;
 mod nonces;
 mod notices;
@@ -44,9 +46,10 @@ mod waiting;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError, SqliteFile};
-pub use delete::Deleted;
+pub use delete::{Deleted, Deletion, Remains, Restoring};
 pub use error::DatabaseError;
 pub use events::StoredEvent;
+pub use images::{ListImages, Which};
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;

@@ -6,59 +6,105 @@ use sqlx::AssertSqlSafe;
 use super::variants::keys_of;
 use super::{Database, DatabaseError};
 
-/// A deleted image that the store may still have.
+/// A deleted image whose object is to be seen to, claimed by who does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doomed {
     /// Its id.
     pub id: String,
-    /// Its objects: the smaller copies first, the picture last.
-    pub keys: Vec<String>,
+    /// Its object.
+    pub key: String,
+    /// Its smaller copies' objects.
+    pub variants: Vec<String>,
+    /// Until when it can be restored, where it can.
+    pub restorable_until: Option<UnixMillis>,
+    /// Until when nobody else sees to it.
+    pub claim: UnixMillis,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    object_key: String,
+    variants: Option<String>,
+    restorable_until: Option<UnixMillis>,
 }
 
 impl Database {
-    /// Images that were deleted before a moment and that the store may still have, the first
-    /// deleted first.
+    /// Claims a deleted image whose object is to be seen to, the one that is due first.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn doomed(
+    pub async fn claim_doomed(
         &self,
-        before: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<Doomed>, DatabaseError> {
-        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, object_key, variants FROM images
-             WHERE deleted_at < $1 AND purged_at IS NULL ORDER BY deleted_at LIMIT $2",
-        )
-        .bind(before)
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await?;
-        rows.into_iter()
-            .map(|(id, key, variants)| {
-                let mut keys = keys_of(variants.as_deref())?;
-                keys.push(key);
-                Ok(Doomed { id, keys })
-            })
-            .collect()
+        now: UnixMillis,
+        claim: UnixMillis,
+    ) -> Result<Option<Doomed>, DatabaseError> {
+        let mut transaction = self.write().await?;
+        let statement = format!(
+            "UPDATE images SET tidy_at = $1 WHERE id =
+                (SELECT id FROM images
+                 WHERE tidy_at <= $2 AND deleted_at IS NOT NULL AND purged_at IS NULL
+                 ORDER BY tidy_at LIMIT 1 {})
+             RETURNING id, object_key, variants, restorable_until",
+            self.dialect.skip_locked()
+        );
+        let row: Option<Row> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(claim)
+            .bind(now)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Doomed {
+            id: row.id,
+            key: row.object_key,
+            variants: keys_of(row.variants.as_deref())?,
+            restorable_until: row.restorable_until,
+            claim,
+        }))
     }
 
-    /// Records that the store has forgotten an image.
+    /// Gives a claim up: the image's object is next to be seen to at a moment. That of one that can
+    /// be restored until then is out of everybody's reach. Says nothing where the claim was
+    /// another's by then.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn image_purged(&self, id: &str, now: UnixMillis) -> Result<(), DatabaseError> {
+    pub async fn give_back_doomed(
+        &self,
+        image: &Doomed,
+        due: UnixMillis,
+    ) -> Result<(), DatabaseError> {
         let mut transaction = self.write().await?;
-        sqlx::query("UPDATE images SET purged_at = $1 WHERE id = $2")
-            .bind(now)
-            .bind(id)
+        sqlx::query("UPDATE images SET tidy_at = $1 WHERE id = $2 AND tidy_at = $3")
+            .bind(due)
+            .bind(&image.id)
+            .bind(image.claim)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// Hides images that were stored before a moment, as their owners could; how many.
+    /// Records that the store has forgotten an image.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn image_purged(&self, image: &Doomed, now: UnixMillis) -> Result<(), DatabaseError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("UPDATE images SET purged_at = $1 WHERE id = $2 AND tidy_at = $3")
+            .bind(now)
+            .bind(&image.id)
+            .bind(image.claim)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Hides images that were stored before a moment, for good; how many.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
@@ -70,7 +116,7 @@ impl Database {
     ) -> Result<u64, DatabaseError> {
         let mut transaction = self.write().await?;
         let statement = format!(
-            "UPDATE images SET deleted_at = $1 WHERE id IN
+            "UPDATE images SET deleted_at = $1, restorable_until = NULL, tidy_at = 0 WHERE id IN
                 (SELECT id FROM images WHERE stored_at < $2 AND deleted_at IS NULL
                  ORDER BY stored_at LIMIT $3 {})",
             self.dialect.skip_locked()

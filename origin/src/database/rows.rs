@@ -36,7 +36,7 @@ pub(super) struct JobRow {
 #[derive(sqlx::FromRow)]
 pub(super) struct ImageRow {
     pub(super) job_id: String,
-    id: String,
+    pub(super) id: String,
     object_key: String,
     seed: i64,
     visibility: String,
@@ -48,6 +48,8 @@ pub(super) struct ImageRow {
     bytes: i64,
     sha256: String,
     variants: Option<String>,
+    previous_id: Option<String>,
+    deleted_at: Option<i64>,
 }
 
 pub(super) const fn unreadable(what: &'static str) -> DatabaseError {
@@ -150,6 +152,8 @@ impl ImageRow {
             sha256: self.sha256,
             seed: self.seed as u64,
             visibility,
+            previous_id: self.previous_id,
+            deleted_at: self.deleted_at,
             expires_at: None,
         })
     }

@@ -20,6 +20,8 @@ pub struct Standing {
     pub is_live: bool,
     /// Whether it is still being made.
     pub is_awaited: bool,
+    /// Whether it is deleted and can be restored: its object may be in its place or set aside.
+    pub is_restorable: bool,
 }
 
 impl Database {
@@ -38,6 +40,8 @@ impl Database {
                     CAST(CASE WHEN stored_at IS NOT NULL AND deleted_at IS NULL
                               THEN 1 ELSE 0 END AS BIGINT),
                     CAST(CASE WHEN stored_at IS NULL AND status IN ('queued', 'running')
+                              THEN 1 ELSE 0 END AS BIGINT),
+                    CAST(CASE WHEN restorable_until IS NOT NULL AND purged_at IS NULL
                               THEN 1 ELSE 0 END AS BIGINT)
                  FROM images JOIN jobs ON jobs.id = images.job_id WHERE images.id IN ({})",
                 places(ids.len())
@@ -46,15 +50,18 @@ impl Database {
             for id in ids {
                 query = query.bind(id);
             }
-            let rows: Vec<(String, String, i64, i64)> = query.fetch_all(&self.readers).await?;
-            standing.extend(rows.into_iter().map(|(id, key, is_live, is_awaited)| {
-                let standing = Standing {
-                    key,
-                    is_live: is_live == 1,
-                    is_awaited: is_awaited == 1,
-                };
-                (id, standing)
-            }));
+            let rows: Vec<(String, String, i64, i64, i64)> = query.fetch_all(&self.readers).await?;
+            standing.extend(rows.into_iter().map(
+                |(id, key, is_live, is_awaited, is_restorable)| {
+                    let standing = Standing {
+                        key,
+                        is_live: is_live == 1,
+                        is_awaited: is_awaited == 1,
+                        is_restorable: is_restorable == 1,
+                    };
+                    (id, standing)
+                },
+            ));
         }
         Ok(standing)
     }

@@ -19,8 +19,6 @@ const RECONCILE_EVERY: Duration = Duration::from_hours(24);
 const RETRY: Duration = Duration::from_hours(1);
 /// Images that are looked for in the store each time: a question for each is not for nothing.
 const IMAGES: u64 = 10_000;
-/// A call that deletes an image removes it by itself; what is older it did not manage to.
-const IN_HAND: Duration = Duration::from_mins(1);
 /// Old images that are deleted at a time: others write, too.
 const EXPIRED: u32 = 500;
 const RECONCILE: &str = "reconcile";
@@ -30,6 +28,8 @@ const RECONCILE: &str = "reconcile";
 pub struct KeeperOptions {
     /// Days that images are kept, where not for good.
     pub retention_days: Option<u32>,
+    /// Days within which deleted images can be restored; 0 is not at all.
+    pub restore_days: u32,
     /// How wide smaller copies of them are, in pixels.
     pub variant_widths: Vec<u32>,
 }
@@ -75,7 +75,7 @@ impl Keeper {
         if let Err(error) = self.expire().await {
             tracing::warn!(error = chain(&error), "old images were not deleted");
         }
-        match self.purge.all(before(IN_HAND)).await {
+        match self.purge.all(clock::now()).await {
             Ok(0) => {}
             Ok(images) => tracing::info!(images, "deleted images have left the store"),
             Err(error) => {

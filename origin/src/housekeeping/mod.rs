@@ -1,5 +1,5 @@
 //! What happens to pictures after they are made, beside all requests: deleted ones leave the store
-//! (`purge`), old ones are deleted (`keeper`), smaller copies are made
+//! (`purge`), or come back, old ones are deleted (`keeper`), smaller copies are made
 //! (`variants`), and now and then store and database are compared (`reconcile`).
 //!
 //! Everything here begins with a row that says what is to be done, and ends with one that says that
@@ -11,6 +11,6 @@ mod reconcile;
 mod variants;
 
 pub use keeper::{Keeper, KeeperOptions};
-pub use purge::Purge;
+pub use purge::{Purge, Restored};
 pub use reconcile::{GRACE, HousekeepingError, Reconciler, Report, Scope};
 pub use variants::VariantMaker;

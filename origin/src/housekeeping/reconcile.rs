@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkroom_shared::key::{ObjectName, parse_key};
+use darkroom_shared::key::{ObjectName, aside_key, parse_key};
 use darkroom_shared::timestamp::UnixMillis;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use serde::Serialize;
@@ -192,5 +192,8 @@ fn is_wanted(image: &Standing, key: &str, name: ObjectName) -> bool {
     if name.width.is_some() {
         return image.is_live;
     }
-    (image.is_live || image.is_awaited) && image.key == key
+    if key == aside_key(&image.key) {
+        return image.is_restorable;
+    }
+    (image.is_live || image.is_awaited || image.is_restorable) && image.key == key
 }

@@ -1,4 +1,4 @@
-//! `POST /api/media/generate-image`
+//! `POST /api/media/generate-image` and `POST /api/images/{id}/regenerate`
 
 use std::slice;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use darkroom_shared::changes::Changes;
 use darkroom_shared::deadline;
 use darkroom_shared::job::{Generated, Job, Status};
 use darkroom_shared::prefer::Prefer;
@@ -17,6 +18,7 @@ use darkroom_shared::request::GenerateRequest;
 use uuid::Uuid;
 
 use super::identity::Caller;
+use super::segment::Segment;
 use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
 use crate::database::Priority;
@@ -35,35 +37,98 @@ pub(super) async fn generate(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
-    let mut request = GenerateRequest::within(app.outbound.reach(), &body)?;
-    let (id, prefer) = (job_id(query.as_deref())?, preference(&headers));
-    let model = app.model()?;
-    let (models, seed) = (slice::from_ref(&*model), random_seed()?);
-    let mut recipe = Recipe::complete(&request, models, seed)?;
-    if request.names_images() {
-        // What was there when the job was accepted may be gone, or another picture.
-        if let Some(job) = app.queue.job(&account, &id.to_string()).await? {
-            return Ok(follow(&app, &account, job, prefer).await);
-        }
-        fetched::fetch(&app.outbound, &mut request).await?;
-        own_images::look_up(&app, &account, &mut request).await?;
-        recipe = Recipe::complete(&request, models, seed)?;
+    let request = GenerateRequest::within(app.outbound.reach(), &body)?;
+    let asked = Asked::new(&account, query.as_deref(), &headers)?;
+    asked.make(&app, request, None).await
+}
+
+/// The same by what an image was made by, with changes: the image stays, and the new one names it.
+pub(super) async fn regenerate(
+    State(app): State<App>,
+    Caller(account): Caller,
+    Segment(image): Segment,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    if !body.is_empty() {
+        require_json(&headers)?;
     }
-    let start = inputs::start(&request, &recipe).await;
-    let start = start.map_err(ApiError::internal)?;
-    let start = start.map_err(|error| vec![error])?;
-    let order = Order {
-        id,
-        account: &account,
-        request: &request,
-        recipe,
-        start,
-        deadline: deadline_of(&headers)?,
-        priority: priority(query.as_deref())?,
-        now: clock::now(),
+    let changes = Changes::from_json(&body)?;
+    let asked = Asked::new(&account, query.as_deref(), &headers)?;
+    let Some(original) = app.database.original(&account, &image).await? else {
+        // It may have been deleted since the job was accepted.
+        let job = app.queue.job(&account, &asked.id.to_string()).await?;
+        let job = job.ok_or_else(|| ApiError::not_found("image"))?;
+        return Ok(follow(&app, &account, job, asked.prefer).await);
     };
-    let accepted = app.queue.accept(order).await?;
-    Ok(follow(&app, &account, accepted, prefer).await)
+    let request = changes.request(&original, app.outbound.reach())?;
+    asked.make(&app, request, Some(&image)).await
+}
+
+/// What is asked beside the request itself.
+struct Asked<'a> {
+    account: &'a str,
+    id: Uuid,
+    prefer: Prefer,
+    deadline: Option<u32>,
+    priority: Priority,
+}
+
+impl<'a> Asked<'a> {
+    fn new(account: &'a str, query: Option<&str>, headers: &HeaderMap) -> Result<Self, ApiError> {
+        Ok(Self {
+            account,
+            id: job_id(query)?,
+            prefer: preference(headers),
+            deadline: deadline_of(headers)?,
+            priority: priority(query)?,
+        })
+    }
+
+    /// Has a request's pictures made.
+    async fn make(
+        self,
+        app: &App,
+        mut request: GenerateRequest,
+        previous: Option<&str>,
+    ) -> Result<Response, ApiError> {
+        let Self {
+            account,
+            id,
+            prefer,
+            deadline,
+            priority,
+        } = self;
+        let model = app.model()?;
+        let (models, seed) = (slice::from_ref(&*model), random_seed()?);
+        let mut recipe = Recipe::complete(&request, models, seed)?;
+        if request.names_images() {
+            // What was there when the job was accepted may be gone, or another picture.
+            if let Some(job) = app.queue.job(account, &id.to_string()).await? {
+                return Ok(follow(app, account, job, prefer).await);
+            }
+            fetched::fetch(&app.outbound, &mut request).await?;
+            own_images::look_up(app, account, &mut request).await?;
+            recipe = Recipe::complete(&request, models, seed)?;
+        }
+        let start = inputs::start(&request, &recipe).await;
+        let start = start.map_err(ApiError::internal)?;
+        let start = start.map_err(|error| vec![error])?;
+        let order = Order {
+            id,
+            account,
+            request: &request,
+            recipe,
+            start,
+            previous,
+            deadline,
+            priority,
+            now: clock::now(),
+        };
+        let accepted = app.queue.accept(order).await?;
+        Ok(follow(app, account, accepted, prefer).await)
+    }
 }
 
 /// Waits for the end of a job that is on record, and answers.

@@ -42,7 +42,11 @@ pub fn router(app: App) -> Router {
         )
         .route("/api/jobs/{id}/events", get(events::stream))
         .route("/api/jobs/{id}/readers", post(job_routes::share))
+        .route("/api/images", get(images::list))
         .route("/api/images/{id}", get(images::show).delete(images::delete))
+        .route("/api/images/{id}/restore", post(images::restore))
+        .route("/api/images/{id}/versions", get(images::versions))
+        .route("/api/images/{id}/regenerate", post(generate::regenerate))
         .route("/api/models", get(models::list))
         .route("/api/posts", get(posts::list).post(posts::create))
         .route(

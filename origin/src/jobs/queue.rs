@@ -59,6 +59,8 @@ pub struct Order<'a> {
     pub recipe: Recipe,
     /// The picture that it begins with.
     pub start: Option<Start>,
+    /// The image of the account's that it makes anew.
+    pub previous: Option<&'a str>,
     /// Seconds within which it must be done.
     pub deadline: Option<u32>,
     /// How it stands beside others.
@@ -123,6 +125,7 @@ impl JobQueue {
             id: order.id,
             account: account.to_owned(),
             task_id: order.request.task_id.clone(),
+            previous: order.previous.map(str::to_owned),
             visibility: order.request.visibility,
             images: (0..order.request.n)
                 .map(|index| {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
+use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC, visibility};
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::timestamp::to_rfc3339;
@@ -26,19 +26,9 @@ impl Object {
     /// How long browsers and the CDN may keep it.
     #[must_use]
     pub fn cache_control(&self) -> &'static str {
-        match self.visibility() {
+        match visibility(&self.key) {
             Visibility::Private => CACHE_CONTROL_PRIVATE,
             Visibility::Public => CACHE_CONTROL_PUBLIC,
-        }
-    }
-
-    /// Who may fetch it: its key says so.
-    #[must_use]
-    pub fn visibility(&self) -> Visibility {
-        if self.key.starts_with("private/") {
-            Visibility::Private
-        } else {
-            Visibility::Public
         }
     }
 }

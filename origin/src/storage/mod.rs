@@ -123,6 +123,18 @@ impl Storage {
         }
     }
 
+    /// Gives a picture another name; whether it has that name then. One that was moved before is as
+    /// well moved as one that is.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`]; it has either name or both, and the same call ends it.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<bool, StorageError> {
+        match self {
+            Self::Folder(folder) => folder.rename(from, to).await,
+            Self::S3(s3) => s3.rename(from, to).await,
+        }
+    }
+
     /// Deletes a picture. One that is not there is no error.
     ///
     /// # Errors

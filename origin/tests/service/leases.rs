@@ -59,6 +59,7 @@ pub fn job(images: usize) -> NewJob {
         id: Uuid::new_v4(),
         account: "alice".into(),
         task_id: None,
+        previous: None,
         recipe: Recipe {
             prompt: "p".into(),
             negative_prompt: None,

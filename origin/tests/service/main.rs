@@ -14,6 +14,7 @@ mod faults;
 mod generate;
 mod hang_up;
 mod health;
+mod images;
 mod inputs;
 mod inputs_by_address;
 mod jobs;

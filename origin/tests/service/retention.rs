@@ -1,6 +1,7 @@
 //! Pictures that are kept for a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use darkroom_origin::database::Database;
@@ -51,8 +52,10 @@ async fn images_go_when_their_time_is_over_and_not_before() {
     let purge = Purge {
         database: Database::open(&address).await.expect("opened"),
         storage: Arc::new(Storage::Folder(Folder::new(folder.path().join("objects")))),
+        restorable_for: Duration::ZERO,
     };
-    assert_eq!(purge.all(i64::MAX).await.expect("purged"), 1);
+    let now = darkroom_origin::clock::now();
+    assert_eq!(purge.all(now).await.expect("purged"), 1);
     for (index, is_there) in [(0, false), (1, true)] {
         let held = purge.storage.holds(&text(index, "key")).await;
         assert_eq!(held.expect("asked"), is_there);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::job::{Generated, Image, Job, Page};
+use crate::job::{Generated, Image, Job, ListedImage, Page};
 use crate::keys::Key;
 use crate::model::Model;
 use crate::posts::Post;
@@ -25,7 +25,7 @@ pub use operations::{Body, Content, OPERATIONS, Operation};
 #[derive(OpenApi)]
 #[openapi(components(schemas(
     Generated, Image, Job, Key, Model, Post, Problem, Delivery, Page<Delivery>, Page<Job>, Page<Key>,
-    Page<Model>, Page<Post>
+    Page<ListedImage>, Page<Model>, Page<Post>
 )))]
 struct Derived;
 

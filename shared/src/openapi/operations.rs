@@ -138,6 +138,17 @@ pub const OPERATIONS: &[Operation] = &[
         ..open("GET", "/api/jobs/{id}/events", "Follow a job")
     },
     Operation {
+        scopes: READER,
+        answers: &[(200, Json("Page_ListedImage"))],
+        problems: &[ANY, KEYED, &[422], ORIGIN],
+        parameters: &["cursor", "limit", "deleted"],
+        ..open(
+            "GET",
+            "/api/images",
+            "List the account's images, newest first",
+        )
+    },
+    Operation {
         scopes: EITHER,
         answers: &[(200, Json("Image"))],
         problems: &[ANY, KEYED, THING, ORIGIN],
@@ -150,7 +161,41 @@ pub const OPERATIONS: &[Operation] = &[
         ..open(
             "DELETE",
             "/api/images/{id}",
-            "Delete an image, for everybody",
+            "Delete an image, for everybody; it can be restored for a while",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        answers: &[(200, Json("Image"))],
+        problems: &[ANY, KEYED, THING, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/images/{id}/restore",
+            "Bring a deleted image back",
+        )
+    },
+    Operation {
+        scopes: EITHER,
+        answers: &[(200, Json("Page_ListedImage"))],
+        problems: &[ANY, KEYED, THING, &[422], ORIGIN],
+        parameters: &["cursor", "limit"],
+        ..open(
+            "GET",
+            "/api/images/{id}/versions",
+            "List an image, what it was made anew of, and what was made anew of it, newest first",
+        )
+    },
+    Operation {
+        scopes: MAKER,
+        body: Some(OptionalJson("RegenerateRequest")),
+        answers: &[(200, Json("Generated")), (202, Json("Generated"))],
+        problems: &[ANY, KEYED, THING, SENT, ONCE, ORIGIN],
+        parameters: &["Prefer", "Idempotency-Key"],
+        ..open(
+            "POST",
+            "/api/images/{id}/regenerate",
+            "Make an image anew, with another seed unless told, and with changes",
         )
     },
     Operation {

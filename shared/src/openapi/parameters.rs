@@ -20,6 +20,12 @@ pub(super) fn all() -> Value {
             json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
             "How many",
         ),
+        (
+            "deleted",
+            "query",
+            json!({ "type": "boolean" }),
+            "Deleted ones that can be restored, instead of the others",
+        ),
         ("status", "query", text.clone(), "Posts of this status"),
         ("author_id", "query", text.clone(), "Posts of this author"),
         (

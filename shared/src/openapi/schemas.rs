@@ -15,8 +15,9 @@ type Named = (&'static str, Value);
 
 /// All of them.
 pub(super) fn written() -> Vec<Named> {
-    let groups: [Vec<Named>; 7] = [
+    let groups: [Vec<Named>; 8] = [
         generate().into(),
+        regenerate().into(),
         keys().into(),
         signatures().into(),
         openai().into(),
@@ -57,6 +58,14 @@ fn generate() -> [Named; 1] {
             }),
         ),
     )]
+}
+
+/// The same fields, none of which is required: what is left out is as it was.
+fn regenerate() -> [Named; 1] {
+    generate().map(|(_, mut schema)| {
+        schema["required"] = json!([]);
+        ("RegenerateRequest", schema)
+    })
 }
 
 fn keys() -> [Named; 3] {

@@ -119,6 +119,32 @@ impl Folder {
             .map_err(unavailable("look at", key))
     }
 
+    /// Gives a picture another name, and what is kept beside it.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn rename(&self, from: &str, to: &str) -> Result<bool, StorageError> {
+        let failed = unavailable("move", from);
+        let (Some(from), Some(to)) = (self.path(from), self.path(to)) else {
+            return Err(failed(io::ErrorKind::InvalidFilename.into()));
+        };
+        blocking(move || {
+            if let Some(folder) = to.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            // The metadata goes first: a picture that can be seen has its own.
+            for (from, to) in [(sidecar_path(&from), sidecar_path(&to)), (from, to.clone())] {
+                match fs::rename(&from, &to) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(to.try_exists()? && sidecar_path(&to).try_exists()?)
+        })
+        .await
+        .map_err(failed)
+    }
+
     /// Deletes a picture and what is kept beside it.
     ///
     /// # Errors
@@ -261,6 +287,27 @@ mod tests {
         }
         let left = fs::read_dir(root.path().join("generated")).expect("folder");
         assert_eq!(left.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_picture_moves_whole_however_far_an_earlier_try_came() {
+        let root = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(root.path().to_owned());
+        let aside = darkroom_shared::key::aside_key(KEY);
+        let picture = Bytes::from_static(b"x");
+        folder.put(&object("s"), picture).await.expect("put");
+        // The try before ended between the two files.
+        let path = |key: &str| folder.path(key).expect("a key");
+        fs::create_dir_all(path(&aside).parent().expect("a folder")).expect("made");
+        fs::rename(sidecar_path(&path(KEY)), sidecar_path(&path(&aside))).expect("moved");
+        for _ in 0..2 {
+            assert!(folder.rename(KEY, &aside).await.expect("moved"));
+            assert!(folder.get(KEY).await.expect("asked").is_none());
+        }
+        let stored = folder.get(&aside).await.expect("asked").expect("there");
+        assert_eq!(body(stored).await, b"x");
+        folder.delete(&aside).await.expect("deleted");
+        assert!(!folder.rename(&aside, KEY).await.expect("asked"));
     }
 
     #[tokio::test]

@@ -20,13 +20,14 @@ use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ServerSideEncryption;
+use aws_sdk_s3::types::{ServerSideEncryption, TaggingDirective};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use darkroom_shared::key::visibility;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
@@ -95,7 +96,7 @@ impl S3 {
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.kms_key())
             .set_bucket_key_enabled(self.bucket_key())
-            .set_tagging(self.tags(object))
+            .set_tagging(self.tags(&object.key))
             // Nothing under our key is ever replaced.
             .if_none_match("*");
         for (name, value) in object.metadata.entries() {
@@ -168,6 +169,40 @@ impl S3 {
         }
     }
 
+    /// Gives a picture another name: a copy, and then the end of the first.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`].
+    pub async fn rename(&self, from: &str, to: &str) -> Result<bool, StorageError> {
+        let copied = self
+            .client()
+            .await
+            .copy_object()
+            .bucket(&self.bucket.name)
+            .copy_source(format!("{}/{from}", self.bucket.name))
+            .key(to)
+            .set_server_side_encryption(self.encryption())
+            .set_ssekms_key_id(self.kms_key())
+            .set_bucket_key_enabled(self.bucket_key())
+            // Reading the first one's tags would take a permission of its own.
+            .tagging_directive(TaggingDirective::Replace)
+            .set_tagging(self.tags(from))
+            .send()
+            .await;
+        match copied {
+            Ok(_) => {}
+            Err(error) if status(&error) == Some(404) => return self.holds(to).await,
+            Err(error) => return Err(unavailable("move", from, error)),
+        }
+        // A 200 alone may come from something in between.
+        if !self.holds(to).await? {
+            let missing = std::io::Error::other("the copy is not there");
+            return Err(unavailable("move", from, missing));
+        }
+        self.delete(from).await?;
+        Ok(true)
+    }
+
     /// Deletes a picture.
     ///
     /// # Errors
@@ -209,9 +244,9 @@ impl S3 {
 
     /// What lifecycle rules of the bucket can go by. Tags need a permission of their own, so that
     /// there are none where pictures are kept for good.
-    fn tags(&self, object: &Object) -> Option<String> {
+    fn tags(&self, key: &str) -> Option<String> {
         let days = self.bucket.retention_days?;
-        let visibility = object.visibility().as_str();
+        let visibility = visibility(key).as_str();
         Some(format!(
             "darkroom-retention={days}d&darkroom-visibility={visibility}"
         ))

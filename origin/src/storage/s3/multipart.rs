@@ -58,7 +58,7 @@ async fn begin(s3: &S3, object: &Object) -> Result<String, StorageError> {
         .set_server_side_encryption(s3.encryption())
         .set_ssekms_key_id(s3.kms_key())
         .set_bucket_key_enabled(s3.bucket_key())
-        .set_tagging(s3.tags(object));
+        .set_tagging(s3.tags(&object.key));
     for (name, value) in object.metadata.entries() {
         request = request.metadata(name, value);
     }
