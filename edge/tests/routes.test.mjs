@@ -48,7 +48,9 @@ test("what the edge only passes on arrives as it was asked", LIMIT, async () => 
     ["GET", "/api/jobs?cursor=a%2Fb+c&limit=2"],
     ["GET", "/api/jobs/0193-ab_c"],
     ["DELETE", "/api/jobs/0193-ab_c"],
+    ["GET", "/api/images?deleted=true&limit=2"],
     ["GET", "/api/images/0193-ab_c"],
+    ["GET", "/api/images/0193-ab_c/versions?cursor=x"],
     ["GET", "/api/models"],
   ]) {
     const response = await edge.fetch(path, { method });

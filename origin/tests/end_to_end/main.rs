@@ -8,6 +8,7 @@ mod from_pictures;
 mod keys;
 mod picture;
 mod pictures;
+mod posts;
 mod private;
 mod refusals;
 mod script;
