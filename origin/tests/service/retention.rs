@@ -54,12 +54,15 @@ async fn images_go_when_their_time_is_over_and_not_before() {
         storage: Arc::new(Storage::Folder(Folder::new(folder.path().join("objects")))),
         restorable_for: Duration::ZERO,
     };
+    // The origin's own housekeeping may have been first, and be at it.
     let now = darkroom_origin::clock::now();
-    assert_eq!(purge.all(now).await.expect("purged"), 1);
-    for (index, is_there) in [(0, false), (1, true)] {
+    purge.all(now).await.expect("purged");
+    let holds = async |index| {
         let held = purge.storage.holds(&text(index, "key")).await;
-        assert_eq!(held.expect("asked"), is_there);
-    }
+        held.expect("asked")
+    };
+    until(async || !holds(0).await).await;
+    assert!(holds(1).await);
     purge.database.close().await;
     origin.stop().await;
 }
