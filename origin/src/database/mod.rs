@@ -1,7 +1,7 @@
 //! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
 //! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
-//! `leases` takes back what nobody holds on to. `turns` says in which order jobs are taken up,
+//! `leases` takes back what nobody holds on to; `checkpoints` are what the next one goes on from. `turns` says in which order jobs are taken up,
 //! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
 //! and events again, `readers` says who else may, and `delete` takes images away; `purge`, `upkeep`
 //! and `variants` are what the store's housekeeping goes by. `posts` keeps the catalog.
@@ -15,6 +15,7 @@
 
 mod accept;
 mod address;
+mod checkpoints;
 mod deadlines;
 mod delete;
 mod delivery_log;
@@ -44,6 +45,7 @@ mod waiting;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError, SqliteFile};
+pub use checkpoints::{Checkpoint, CheckpointError, FoundCheckpoint};
 pub use delete::Deleted;
 pub use error::DatabaseError;
 pub use events::StoredEvent;
