@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn a_run_is_saved_as_often_as_it_is_told_and_worth_it() {
         let [second, minute] = [1, 60].map(Duration::from_secs);
-        let cheap = Duration::from_millis(1);
+        let [cheap, less] = [1, 999].map(Duration::from_millis);
         assert!(is_due(Some(second), cheap, second));
-        assert!(!is_due(Some(second), cheap, second - cheap));
+        assert!(!is_due(Some(second), cheap, less));
         assert!(!is_due(Some(second), second, minute));
         assert!(is_due(Some(second), second, 4 * minute));
         assert!(!is_due(None, cheap, minute));

@@ -14,25 +14,25 @@ const UPLOADING: usize = 16;
 /// As many pictures as wait for the store, on the disk.
 const CARRYING: usize = 32;
 
-async fn origin(engine: StubEngine, bucket: &TestBucket) -> Origin {
-    Origin::start(Setup {
-        engine,
-        storage: Some(bucket.storage()),
-        ..Setup::default()
-    })
-    .await
-}
-
 #[tokio::test]
 async fn the_next_jobs_steps_are_taken_while_the_former_is_uploaded() {
     let bucket = TestBucket::start().await;
     bucket.set(Mood::HoldsUploads);
-    let origin = origin(StubEngine::default(), &bucket).await;
+    let (engine, gate) = StubEngine::gated();
+    let setup = Setup {
+        engine,
+        storage: Some(bucket.storage()),
+        ..Setup::default()
+    };
+    let origin = Origin::start(setup).await;
     let former = origin.submit(&json!({ "prompt": "p" })).await;
+    gate.allow(4);
     bucket.uploads_after(0).await;
     let next = origin.submit(&json!({ "prompt": "q" })).await;
+    gate.allow(1);
     origin.events(&next).await.until_step(1).await;
     assert_eq!(origin.job(&former).await["status"], "running");
+    gate.open();
     bucket.set(Mood::Well);
     for job in [former, next] {
         assert_eq!(origin.finished(&job).await["status"], "succeeded");
