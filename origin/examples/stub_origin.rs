@@ -78,33 +78,67 @@ impl Engine for Stub {
         _start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
+        self.go_on(recipe, 0, recipe.seed, on_step)
+    }
+
+    fn numbers(&self) -> Option<String> {
+        Some("stub/1".into())
+    }
+
+    fn resume(
+        &self,
+        recipe: &Recipe,
+        _start: Option<&Start>,
+        state: &[u8],
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let (done, noise) =
+            serde_json::from_slice(state).map_err(|error| EngineError::State(error.to_string()))?;
+        self.go_on(recipe, done, noise, on_step)
+    }
+}
+
+impl Stub {
+    /// Each step's noise follows from the one before: a run that leaves one out makes another picture.
+    fn go_on(
+        &self,
+        recipe: &Recipe,
+        done: u32,
+        mut noise: u64,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
         let steps = recipe.steps_taken();
-        for done in 1..=steps {
+        for done in done + 1..=steps {
             sleep(self.step);
+            noise = next(noise);
             let step = Step {
                 done,
                 steps,
-                preview: &|| Ok(noise(recipe)),
+                preview: &|| Ok(picture(recipe, noise)),
+                state: &|| Ok(format!("[{done},{noise}]").into_bytes()),
             };
             if on_step(&step).is_break() {
                 return Err(EngineError::Canceled);
             }
         }
-        Ok(noise(recipe))
+        Ok(picture(recipe, noise))
     }
 }
 
-/// The high bits of a linear congruential generator (Knuth, MMIX): nothing that an encoder could
-/// make smaller.
-fn noise(recipe: &Recipe) -> Picture {
-    let mut state = recipe.seed;
+/// A linear congruential generator (Knuth, MMIX).
+fn next(state: u64) -> u64 {
+    state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407)
+}
+
+/// Its high bits: nothing that an encoder could make smaller.
+fn picture(recipe: &Recipe, mut noise: u64) -> Picture {
     let length = 3 * recipe.width as usize * recipe.height as usize;
     let rgb = (0..length)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
+            noise = next(noise);
+            (noise >> 56) as u8
         })
         .collect();
     Picture {

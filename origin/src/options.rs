@@ -26,6 +26,7 @@ impl TryFrom<Config> for ServiceOptions {
             addresses,
             queue_limit: config.queue_limit,
             account_concurrency: config.account_concurrency,
+            checkpoint_every: config.checkpoint_every,
             database: config.database,
             storage,
             keeping: KeeperOptions {

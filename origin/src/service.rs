@@ -20,8 +20,9 @@ use crate::engine::Engine;
 use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
 use crate::jobs::{
-    Changes, Deadlines, Delivery, Endings, EngineFailure, EngineState, Following, Heartbeat,
-    JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Rounds, Running, Worker,
+    Changes, Checkpoints, Claimer, Deadlines, Delivery, Endings, EngineFailure, EngineState,
+    Following, Heartbeat, JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Rounds,
+    Running, Worker,
 };
 use crate::machine::{self, MachineError};
 use crate::metrics::Metrics;
@@ -48,6 +49,8 @@ pub struct ServiceOptions {
     pub queue_limit: u32,
     /// Jobs that are made at one moment for one account; 0 is no limit.
     pub account_concurrency: u32,
+    /// How much work of a run may be lost; `None` where only a service that ends in order saves runs.
+    pub checkpoint_every: Option<Duration>,
     /// Where jobs are recorded.
     pub database: Address,
     /// Where pictures are kept.
@@ -148,6 +151,11 @@ impl Service {
         };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
         let delivery = Arc::new(delivery);
+        let checkpoints = Checkpoints::start(
+            database.clone(),
+            metrics.jobs.clone(),
+            options.checkpoint_every,
+        );
         let purge = Purge {
             database: database.clone(),
             storage: Arc::clone(&storage),
@@ -188,12 +196,18 @@ impl Service {
             metrics,
         };
         let worker = Worker {
-            machine: machine.clone(),
-            account_limit: options.account_concurrency,
+            claimer: Claimer {
+                machine: machine.clone(),
+                account_limit: options.account_concurrency,
+                endings: endings.clone(),
+                wake,
+                phases: phases.subscribe(),
+                runtime: Handle::current(),
+            },
+            checkpoints,
             endings,
             delivery: Arc::clone(&delivery),
             pace,
-            wake,
             phases: phases.subscribe(),
             state: engine,
             runtime: Handle::current(),

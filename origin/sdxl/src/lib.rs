@@ -44,7 +44,7 @@ pub use lora::Lora;
 pub use model::Defaults;
 pub use pipeline::{
     Control, GuidanceOptions, Latents, LoadOptions, LoadProgress, Mask, Picture, Pipeline, Run,
-    RunState, Sizes, Start, StepDone,
+    RunState, RunText, Sizes, Start, StepDone,
 };
 pub use precision::Precision;
 

@@ -39,6 +39,32 @@ fn a_picture_is_the_same_alone_in_a_batch_and_beside_other_runs() {
 }
 
 #[test]
+fn a_picture_is_the_same_with_texts_that_were_encoded_ahead() {
+    let pipeline = tiny();
+    let run = Run {
+        negative_prompt: Some("blurred".to_owned()),
+        ..tiny_run(&pipeline, "a red fox")
+    };
+    let expected = picture(&pipeline, &run);
+    // Beside another run, as where the next one is made ready.
+    let text = std::thread::scope(|scope| {
+        let text = scope.spawn(|| pipeline.encode_text(&run));
+        assert_eq!(picture(&pipeline, &run), expected);
+        text.join().expect("a thread").expect("texts")
+    });
+    let ahead = Run {
+        text: Some(text),
+        ..run.clone()
+    };
+    assert_eq!(picture(&pipeline, &ahead), expected);
+    let other = Run {
+        prompt: "a star".to_owned(),
+        ..ahead
+    };
+    assert_eq!(picture(&pipeline, &other), expected, "words are read once");
+}
+
+#[test]
 fn every_generator_gives_a_seed_another_picture() {
     let pipeline = tiny();
     let with = |noise| {

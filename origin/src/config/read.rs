@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
@@ -37,6 +38,8 @@ pub struct Config {
     pub queue_limit: u32,
     /// [`settings::ACCOUNT_CONCURRENCY`].
     pub account_concurrency: u32,
+    /// [`settings::CHECKPOINT_SECONDS`]; `None` where only an orderly end saves.
+    pub checkpoint_every: Option<Duration>,
     /// [`settings::DATABASE_URL`].
     pub database: Address,
     /// [`settings::BUCKET`] and what belongs to it.
@@ -162,6 +165,10 @@ impl Config {
             let limit = text.parse::<u32>();
             limit.map_err(|_| "write a whole number; 0 is no limit".to_owned())
         });
+        let checkpoint_seconds = reader.parse(&settings::CHECKPOINT_SECONDS, |text| {
+            let seconds = text.parse::<u32>();
+            seconds.map_err(|_| "write a whole number of seconds; 0 saves none".to_owned())
+        });
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
@@ -180,6 +187,9 @@ impl Config {
             embed_recipe: embed_recipe?,
             queue_limit: queue_limit?,
             account_concurrency: account_concurrency?,
+            checkpoint_every: Some(checkpoint_seconds?)
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
             database: database?,
             bucket,
             retention_days: Some(retention_days?).filter(|days| *days > 0),
@@ -423,6 +433,7 @@ mod tests {
             ("DARKROOM_DEVICE", "abacus"),
             ("DARKROOM_EMBED_RECIPE", "perhaps"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
+            ("DARKROOM_CHECKPOINT_SECONDS", "often"),
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),

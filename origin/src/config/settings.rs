@@ -56,6 +56,8 @@ settings! {
         "Jobs that may wait for the engine; one more is answered 429.";
     ACCOUNT_CONCURRENCY = "DARKROOM_ACCOUNT_CONCURRENCY", "account_concurrency", Some("account-concurrency"), "0",
         "Jobs that may be made for one account at the same time, over all origins of a database; 0 is no limit.";
+    CHECKPOINT_SECONDS = "DARKROOM_CHECKPOINT_SECONDS", "checkpoint_seconds", Some("checkpoint-seconds"), "10",
+        "Seconds of work on a picture that a machine which dies may take with it: as often its run is saved in the database (about 300 kB to 1 MB for 1024 × 1024, once for each job), or more rarely where reading its state takes long. A service that ends in order saves what it leaves in any case; 0 saves nothing else.";
     DATABASE_URL = "DATABASE_URL", "database_url", None, "`darkroom.db` in the data folder",
         "`sqlite://PATH`, for one origin, or `postgres://USER:PASSWORD@HOST/DATABASE`, which many may share; `?sslmode=verify-full` insists on a server that proves who it is.";
     BUCKET = "AWS_S3_BUCKET", "aws_s3_bucket", Some("aws-s3-bucket"), "",

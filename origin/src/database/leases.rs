@@ -9,13 +9,16 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::{Database, DatabaseError, Lease, events, outcome};
+use super::{Database, DatabaseError, Lease, checkpoints, events, outcome};
 
 /// How often a job is taken up: one that took the process down with it each time would
 /// otherwise do so for ever.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// How long a claim holds unless it is renewed.
 pub const LEASE: Duration = Duration::from_secs(15);
+
+/// A job's attempts, without a claim that was never begun.
+const COUNTED: &str = "attempts - CASE WHEN begun_token = token THEN 0 ELSE 1 END";
 
 /// What came of a try that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub enum Tried {
 #[derive(sqlx::FromRow)]
 struct Held {
     id: String,
+    /// With the present claim's where that was begun: only then it counts.
     attempts: i64,
     step: i64,
     steps: i64,
@@ -108,7 +112,7 @@ impl Database {
             return Ok(Vec::new());
         }
         let statement = format!(
-            "SELECT id, attempts, step, steps FROM jobs
+            "SELECT id, {COUNTED} AS attempts, step, steps FROM jobs
              WHERE status = 'running' AND lease_until < $1 {}",
             self.dialect.skip_locked()
         );
@@ -148,10 +152,31 @@ impl Database {
         let mut transaction = self.write().await?;
         let held = held_by(&mut transaction, holder).await?;
         for job in &held {
-            requeue(&mut transaction, &job.id, job.attempts - 1, now, now).await?;
+            give_back(&mut transaction, &job.id, now).await?;
         }
         transaction.commit().await?;
         Ok(held.len())
+    }
+
+    /// The same of one job, which was claimed for nothing. False where the lease no longer holds.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn give_back(&self, lease: &Lease, now: UnixMillis) -> Result<bool, DatabaseError> {
+        let mut transaction = self.write().await?;
+        let held = sqlx::query(
+            "UPDATE jobs SET token = token WHERE id = $1 AND token = $2 AND status = 'running'",
+        )
+        .bind(&lease.job)
+        .bind(lease.token)
+        .execute(&mut *transaction)
+        .await?;
+        let held = held.rows_affected() == 1;
+        if held {
+            give_back(&mut transaction, &lease.job, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(held)
     }
 
     /// Queues a job again whose try failed, to be taken up after `pause` of its attempts; with
@@ -178,6 +203,8 @@ impl Database {
         let Some(attempts) = attempts else {
             return Ok(Tried::Lost);
         };
+        // The way there may have led to it.
+        checkpoints::remove(&mut transaction, &lease.job).await?;
         let tried = if attempts < i64::from(MAX_ATTEMPTS) {
             let at = now + pause(attempts as u32).as_millis() as i64;
             requeue(&mut transaction, &lease.job, attempts, at, now).await?;
@@ -194,14 +221,28 @@ impl Database {
 
 async fn held_by(connection: &mut AnyConnection, holder: &str) -> Result<Vec<Held>, DatabaseError> {
     // An update, for others to wait until these are dealt with.
-    let held = sqlx::query_as(
+    let statement = format!(
         "UPDATE jobs SET token = token WHERE status = 'running' AND lease_holder = $1
-         RETURNING id, attempts, step, steps",
-    )
-    .bind(holder)
-    .fetch_all(connection)
-    .await?;
+         RETURNING id, {COUNTED} AS attempts, step, steps"
+    );
+    let held = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(holder)
+        .fetch_all(connection)
+        .await?;
     Ok(held)
+}
+
+/// Queues a job again that was taken up and let go of in order: that costs no attempt.
+async fn give_back(
+    connection: &mut AnyConnection,
+    job: &str,
+    now: UnixMillis,
+) -> Result<(), DatabaseError> {
+    let attempts: i64 = sqlx::query_scalar("SELECT attempts - 1 FROM jobs WHERE id = $1")
+        .bind(job)
+        .fetch_one(&mut *connection)
+        .await?;
+    requeue(connection, job, attempts, now, now).await
 }
 
 /// Queues a job again whose holder is gone, or fails it.
@@ -232,8 +273,10 @@ async fn requeue(
     now: UnixMillis,
 ) -> Result<(), DatabaseError> {
     sqlx::query(
-        "UPDATE jobs SET status = 'queued', started_at = NULL, step = 0, lease_holder = NULL,
-                         lease_until = NULL, attempts = $1, run_after = $2
+        "UPDATE jobs SET status = 'queued', started_at = NULL, lease_holder = NULL,
+                         lease_until = NULL, attempts = $1, run_after = $2,
+                         step = CASE WHEN EXISTS (SELECT 1 FROM job_checkpoints WHERE job_id = $3)
+                                THEN step ELSE 0 END
          WHERE id = $3",
     )
     .bind(attempts)

@@ -1,7 +1,7 @@
 //! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
 //! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
-//! `leases` takes back what nobody holds on to. `turns` says in which order jobs are taken up,
+//! `leases` takes back what nobody holds on to; `checkpoints` are what the next one goes on from. `turns` says in which order jobs are taken up,
 //! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
 //! and events again, `readers` says who else may, and `images` lists them with what
 //! they were made of, `delete` takes images away and brings them back; `purge`, `upkeep`
@@ -16,6 +16,7 @@
 
 mod accept;
 mod address;
+mod checkpoints;
 mod deadlines;
 mod delete;
 mod delivery_log;
@@ -46,6 +47,7 @@ mod waiting;
 
 pub use accept::{Acceptance, NewImage, NewJob};
 pub use address::{Address, AddressError, SqliteFile};
+pub use checkpoints::{Checkpoint, CheckpointError, FoundCheckpoint};
 pub use delete::{Deleted, Deletion, Remains, Restoring};
 pub use error::DatabaseError;
 pub use events::StoredEvent;

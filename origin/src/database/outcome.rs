@@ -8,7 +8,7 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 
-use super::{Database, DatabaseError, Lease, events, outbox, starts};
+use super::{Database, DatabaseError, Lease, checkpoints, events, outbox, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
 pub type Ended = bool;
@@ -127,6 +127,7 @@ pub(super) async fn end(
     let ended = updated.rows_affected() == 1;
     if ended {
         starts::remove(connection, job).await?;
+        checkpoints::remove(connection, job).await?;
         events::append(connection, job, status.as_str(), now).await?;
         outbox::put(connection, job).await?;
     }

@@ -9,7 +9,9 @@ use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AssertSqlSafe;
 
 use super::leases::LEASE;
-use super::{Database, DatabaseError, events, outcome, starts, turns};
+use super::{
+    Database, DatabaseError, FoundCheckpoint, checkpoints, events, outcome, starts, turns,
+};
 use crate::engine::Start;
 
 /// What those hold who count jobs at work.
@@ -58,6 +60,8 @@ pub struct ClaimedJob {
     pub images: Vec<ClaimedImage>,
     /// What they begin with other than noise.
     pub start: Option<Start>,
+    /// How far an earlier claim has come with one of them.
+    pub checkpoint: Option<FoundCheckpoint>,
     /// Previews of each.
     pub previews: u32,
     /// How long it waited for its first claim; `None` where this is a later one.
@@ -158,6 +162,10 @@ impl Database {
             return Ok(Some(Claim::Complete { job: id }));
         }
         let start = starts::get(&mut transaction, &id, &recipe).await?;
+        let checkpoint = match token {
+            1 => None,
+            _ => checkpoints::get(&mut transaction, &id).await?,
+        };
         events::append(&mut transaction, &id, events::PROGRESS, now).await?;
         transaction.commit().await?;
         Ok(Some(Claim::Job(Box::new(ClaimedJob {
@@ -166,10 +174,31 @@ impl Database {
             recipe,
             images,
             start,
+            checkpoint,
             previews: previews as u32,
             waited: (token == 1)
                 .then(|| Duration::from_millis(now.saturating_sub(created_at).max(0) as u64)),
         }))))
+    }
+
+    /// Records that a claimed job is begun, which a machine that dies with it pays with an attempt.
+    /// False where the lease no longer holds.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn begin(&self, lease: &Lease, now: UnixMillis) -> Result<bool, DatabaseError> {
+        let mut transaction = self.write().await?;
+        let begun = sqlx::query(
+            "UPDATE jobs SET begun_token = token, started_at = $1
+             WHERE id = $2 AND token = $3 AND status = 'running'",
+        )
+        .bind(now)
+        .bind(&lease.job)
+        .bind(lease.token)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(begun.rows_affected() == 1)
     }
 
     /// Records that `step` steps of a job are done, and what can be seen by then. False where the

@@ -2,6 +2,7 @@
 
 mod revision;
 mod sdxl;
+mod texts;
 
 use std::ops::ControlFlow;
 
@@ -11,8 +12,9 @@ use darkroom_shared::recipe::Recipe;
 pub use revision::{RevisionError, revision};
 pub use sdxl::{OpenError, SdxlEngine};
 
-/// Makes one picture at a time of a recipe; equal recipes make equal pictures.
-pub trait Engine: Send {
+/// Makes one picture at a time of a recipe; equal recipes make equal pictures. While it does, other
+/// threads may ask it to [`Self::prepare`] the next.
+pub trait Engine: Send + Sync {
     /// What it offers.
     fn model(&self) -> Model;
 
@@ -27,6 +29,36 @@ pub trait Engine: Send {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError>;
+
+    /// Does ahead what [`Self::generate`] would do before a recipe's first step, as far as that goes
+    /// beside another run.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the run itself would come to the same.
+    fn prepare(&self, _recipe: &Recipe) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Names what decides a run's numbers beside its recipe: weights, version, device. Engines of
+    /// one name go on from each other's [`Step::state`] to the same bytes. `None` where there are no
+    /// states to go on from.
+    fn numbers(&self) -> Option<String> {
+        None
+    }
+
+    /// [`Self::generate`], from behind the step whose [`Step::state`] this is.
+    ///
+    /// # Errors
+    /// [`EngineError`]; [`EngineError::State`] where the run has to begin anew.
+    fn resume(
+        &self,
+        _recipe: &Recipe,
+        _start: Option<&Start>,
+        _state: &[u8],
+        _on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        Err(EngineError::State("this engine has none".to_owned()))
+    }
 
     /// Does once what would make the first picture slow: compiles kernels, touches weights.
     ///
@@ -45,6 +77,8 @@ pub struct Step<'a> {
     pub steps: u32,
     /// Makes a small picture of what can be seen by now.
     pub preview: &'a dyn Fn() -> Result<Picture, EngineError>,
+    /// All that it takes to go on from here; asked for only where [`Engine::numbers`] has a name.
+    pub state: &'a dyn Fn() -> Result<Vec<u8>, EngineError>,
 }
 
 /// A picture in memory: RGB, 8 bits a channel, row by row.
@@ -82,6 +116,9 @@ pub enum EngineError {
         /// What would be right.
         message: String,
     },
+    /// A state that a run cannot go on from.
+    #[error("the run cannot go on from its state: {0}")]
+    State(String),
     /// The engine itself failed.
     #[error("the engine failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -4,14 +4,19 @@ use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use darkroom_sdxl::scheduler::Steps;
-use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError};
+use darkroom_sdxl::{
+    DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError, RunState, StepDone,
+};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel};
+use sha2::{Digest as _, Sha256};
 
+use super::texts::Texts;
 use super::{Engine, EngineError, Picture, RevisionError, Start, Step, revision};
 use crate::encode::{FILES, FILES_WITHOUT_RECIPE, FORMATS};
 
@@ -23,6 +28,9 @@ const NAME_FILE: &str = "darkroom.json";
 pub struct SdxlEngine {
     pipeline: Pipeline,
     model: Model,
+    texts: Texts,
+    /// A digest of what the first step of the warm-up came to, to the last bit.
+    probe: OnceLock<String>,
 }
 
 /// Why a model cannot be used.
@@ -102,7 +110,12 @@ impl SdxlEngine {
             loras: Vec::new(),
             limits: LIMITS,
         };
-        Ok(Self { pipeline, model })
+        Ok(Self {
+            pipeline,
+            model,
+            texts: Texts::default(),
+            probe: OnceLock::new(),
+        })
     }
 
     /// The same engine, whose recipes keep themselves out of the files.
@@ -130,30 +143,38 @@ impl Engine for SdxlEngine {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let mut run = Run {
-            negative_prompt: recipe.negative_prompt.clone(),
-            width: recipe.width,
-            height: recipe.height,
-            steps: Steps::Count(recipe.steps as usize),
-            scheduler: recipe.scheduler.clone(),
-            seed: recipe.seed,
-            start: begin(recipe, start)?,
-            ..self.pipeline.defaults().run(&recipe.prompt)
-        };
-        run.guidance.scale = recipe.guidance_scale;
+        let run = self.run(recipe, start)?;
+        let pictures = self.pipeline.run(&run, &mut |done| told(done, on_step));
+        only(pictures)
+    }
+
+    fn prepare(&self, recipe: &Recipe) -> Result<(), EngineError> {
+        let run = self.run_without_start(recipe);
+        self.texts.of(&self.pipeline, &run).map_err(failure)?;
+        Ok(())
+    }
+
+    /// Its probe tells apart what a device's name does not: processors, drivers, kernels that were
+    /// picked by their speed.
+    fn numbers(&self) -> Option<String> {
+        let probe = self.probe.get()?;
+        let (revision, device) = (&self.model.revision, self.device());
+        Some(format!("{NUMERICS} {revision} {device} {probe}"))
+    }
+
+    fn resume(
+        &self,
+        recipe: &Recipe,
+        start: Option<&Start>,
+        state: &[u8],
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let state = RunState::from_bytes(state).map_err(failure)?;
+        let run = self.run(recipe, start)?;
         let pictures = self
             .pipeline
-            .run(&run, &mut |done| {
-                on_step(&Step {
-                    done: done.step,
-                    steps: done.steps,
-                    preview: &|| done.preview().map(picture_of).map_err(failure),
-                })
-            })
-            .map_err(failure)?;
-        let picture = pictures.into_iter().next();
-        let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
-        Ok(picture_of(picture))
+            .resume(&run, &state, &mut |done| told(done, on_step));
+        only(pictures)
     }
 
     fn warm_up(&self) -> Result<(), EngineError> {
@@ -177,9 +198,64 @@ impl Engine for SdxlEngine {
             mask_channel: MaskChannel::default(),
             strength: None,
         };
-        self.generate(&recipe, None, &mut |_| ControlFlow::Continue(()))?;
+        let mut probe = None;
+        self.generate(&recipe, None, &mut |step| {
+            probe = Some((step.state)());
+            ControlFlow::Continue(())
+        })?;
+        if let Some(state) = probe {
+            let digest = hex::encode(Sha256::digest(state?));
+            self.probe.get_or_init(|| digest);
+        }
         Ok(())
     }
+}
+
+impl SdxlEngine {
+    /// A recipe in the engine's own terms, with its texts.
+    fn run(&self, recipe: &Recipe, start: Option<&Start>) -> Result<Run, EngineError> {
+        let mut run = self.run_without_start(recipe);
+        run.start = begin(recipe, start)?;
+        run.text = Some(self.texts.of(&self.pipeline, &run).map_err(failure)?);
+        Ok(run)
+    }
+
+    fn run_without_start(&self, recipe: &Recipe) -> Run {
+        let mut run = Run {
+            negative_prompt: recipe.negative_prompt.clone(),
+            width: recipe.width,
+            height: recipe.height,
+            steps: Steps::Count(recipe.steps as usize),
+            scheduler: recipe.scheduler.clone(),
+            seed: recipe.seed,
+            ..self.pipeline.defaults().run(&recipe.prompt)
+        };
+        run.guidance.scale = recipe.guidance_scale;
+        run
+    }
+}
+
+/// Tells of a step in the service's terms.
+fn told(
+    done: &StepDone<'_>,
+    on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    on_step(&Step {
+        done: done.step,
+        steps: done.steps,
+        preview: &|| done.preview().map(picture_of).map_err(failure),
+        state: &|| {
+            let state = done.state().map_err(failure)?;
+            state.to_bytes().map_err(failure)
+        },
+    })
+}
+
+/// The picture of a run of one.
+fn only(pictures: Result<Vec<darkroom_sdxl::Picture>, RunError>) -> Result<Picture, EngineError> {
+    let picture = pictures.map_err(failure)?.into_iter().next();
+    let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
+    Ok(picture_of(picture))
 }
 
 fn picture_of(picture: darkroom_sdxl::Picture) -> Picture {
@@ -197,6 +273,7 @@ fn failure(error: RunError) -> EngineError {
             field: field.to_owned(),
             message,
         },
+        RunError::State(why) => EngineError::State(why),
         other => EngineError::Failed(Box::new(other)),
     }
 }

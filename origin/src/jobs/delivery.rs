@@ -22,6 +22,8 @@ use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
 
 /// Pictures that may wait, raw, for the encoder: the engine waits rather than fill the memory.
 const ENCODING: u32 = 2;
+/// Files that may be in memory, each on its way to the store; the others wait on the disk.
+const UPLOADING: u32 = 16;
 /// Pictures that may be on their way: while the store is away the queue fills up and says so,
 /// instead of the disk.
 const CARRYING: u32 = 32;
@@ -35,6 +37,7 @@ pub struct Delivery {
     storage: Arc<Storage>,
     spool: Spool,
     encoding: Arc<Semaphore>,
+    uploading: Semaphore,
     carrying: Arc<Semaphore>,
     phases: watch::Receiver<Phase>,
 }
@@ -50,6 +53,15 @@ pub struct Task {
     pub recipe: Recipe,
     /// Tells when the job has ended early.
     pub work: AtWork,
+}
+
+impl Task {
+    /// Whether the job has no image after it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        let last = self.job.images.last();
+        last.is_none_or(|last| last.id == self.image.id)
+    }
 }
 
 /// Why a picture did not get into the spool.
@@ -78,6 +90,7 @@ impl Delivery {
             storage,
             spool,
             encoding: Arc::new(Semaphore::new(ENCODING as usize)),
+            uploading: Semaphore::new(UPLOADING as usize),
             carrying: Arc::new(Semaphore::new(CARRYING as usize)),
         }
     }
@@ -180,8 +193,13 @@ impl Delivery {
 
     /// Tries until the store has the picture, the job ends, or the process does.
     async fn upload(&self, task: &mut Task) -> Result<Upload, Cause> {
-        let (object, file) = self.read(task).await?;
         let mut phases = self.phases.clone();
+        let _room = tokio::select! {
+            room = self.uploading.acquire() => room?,
+            () = task.work.ended() => return Ok(Upload::JobEnded),
+            () = Phase::reached(&mut phases, Phase::Stopping) => return Ok(Upload::Stopped),
+        };
+        let (object, file) = self.read(task).await?;
         let metrics = &self.endings.metrics;
         let begun = Instant::now();
         let mut failures = 0;

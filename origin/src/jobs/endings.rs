@@ -77,6 +77,8 @@ impl Endings {
             code,
             message: message.to_owned(),
         };
+        // That it was begun counts, too.
+        self.progress.written().await;
         let write = || async {
             let now = self.database.now().await?;
             self.database

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use super::claimer::IDLE_PAUSE;
 use super::pause::{FIRST_AT_MOST, some_pause};
-use super::worker::IDLE_PAUSE;
 use super::{Changes, Phase, Rounds, Running};
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError, LEASE};

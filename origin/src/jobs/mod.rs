@@ -1,5 +1,6 @@
-//! A job's life: accepted and watched at the `queue`, made on the `worker`, carried to the
-//! store by `delivery`.
+//! A job's life: accepted and watched at the `queue`, taken out of it by the `claimer`, made on the
+//! `worker`, carried to the store by `delivery`; `checkpoints` are what is left of a run that breaks
+//! off.
 //!
 //! The database is the truth: the queue, the worker and deliveries know of each other only
 //! through it, through `changes` that say "look again", and through `running`, the flag
@@ -7,6 +8,8 @@
 //! machines do with jobs of the same database is heard by `following`.
 
 mod changes;
+mod checkpoints;
+mod claimer;
 mod deadlines;
 mod delivery;
 mod endings;
@@ -22,6 +25,8 @@ mod running;
 mod worker;
 
 pub use changes::{Changes, Watch};
+pub use checkpoints::{Checkpoints, Saver};
+pub use claimer::{Ahead, Claimer, Next};
 pub use deadlines::Deadlines;
 pub use delivery::{Delivery, Task};
 pub use endings::Endings;

@@ -11,14 +11,19 @@ use crate::database::{Database, DatabaseError, Lease};
 use crate::encode;
 use crate::engine::Picture;
 
+/// What may wait to be written: a database that hangs for so many steps hears of the rest later.
+const WAITING: usize = 256;
+
 /// Takes in progress and writes it down in the background.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    sender: mpsc::UnboundedSender<Message>,
+    sender: mpsc::Sender<Message>,
 }
 
 #[derive(Debug)]
 enum Message {
+    Begun(Lease),
+    Anew(Lease),
     Update(Update),
     /// Closes when all that came before it is written.
     Mark(oneshot::Sender<()>),
@@ -44,7 +49,7 @@ impl Progress {
     /// Starts the task that writes; it ends with the last clone of what is returned.
     #[must_use]
     pub fn start(database: Database, changes: Changes, running: Running) -> Self {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::channel(WAITING);
         let record = Record {
             database,
             changes,
@@ -71,8 +76,23 @@ impl Progress {
             step,
             preview,
         };
-        if self.sender.send(Message::Update(update)).is_err() {
-            tracing::error!(job = lease.job, "progress is no longer written down");
+        self.send(Message::Update(update), lease);
+    }
+
+    /// Takes in that a claimed job is begun.
+    pub fn begun(&self, lease: &Lease) {
+        self.send(Message::Begun(lease.clone()), lease);
+    }
+
+    /// Takes in that a job which an earlier claim had saved is made from its beginning.
+    pub fn begun_anew(&self, lease: &Lease) {
+        self.send(Message::Anew(lease.clone()), lease);
+    }
+
+    /// The engine does not wait: what is not told here, the next step tells.
+    fn send(&self, message: Message, lease: &Lease) {
+        if self.sender.try_send(message).is_err() {
+            tracing::warn!(job = lease.job, "progress is not written down at present");
         }
     }
 
@@ -80,7 +100,7 @@ impl Progress {
     pub async fn written(&self) {
         let (mark, reached) = oneshot::channel();
         // Where the task has ended, nothing is left to be written.
-        drop(self.sender.send(Message::Mark(mark)));
+        drop(self.sender.send(Message::Mark(mark)).await);
         drop(reached.await);
     }
 }
@@ -104,9 +124,38 @@ impl Record {
                 }
                 *waiting = Some(update);
             }
+            Message::Begun(lease) => {
+                self.write(waiting.take()).await;
+                let begun = async {
+                    let now = self.database.now().await?;
+                    self.database.begin(&lease, now).await
+                };
+                self.unless_lost(&lease, begun.await);
+            }
+            Message::Anew(lease) => {
+                self.write(waiting.take()).await;
+                let dropped = self.database.drop_checkpoint(&lease, clock::now()).await;
+                self.unless_lost(&lease, dropped);
+            }
             Message::Mark(mark) => {
                 self.write(waiting.take()).await;
                 drop(mark);
+            }
+        }
+    }
+
+    /// A lease may have been lost, or its job canceled, between the claim and the engine.
+    fn unless_lost(&self, lease: &Lease, holds: Result<bool, DatabaseError>) {
+        match holds {
+            Ok(true) => {}
+            Ok(false) => self.running.lost(lease),
+            Err(error) => {
+                let job = &lease.job;
+                tracing::warn!(
+                    job,
+                    error = chain(&error),
+                    "a beginning was not written down"
+                );
             }
         }
     }

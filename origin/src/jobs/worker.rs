@@ -1,32 +1,26 @@
-//! The engine's own thread: takes jobs out of the queue and makes their pictures, one by one.
+//! The engine's own thread: makes the pictures of one job after the other.
 
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use darkroom_shared::job::Status;
 use darkroom_shared::model::Model;
 use darkroom_shared::previews;
 use darkroom_shared::problem::Code;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::sleep;
+use tokio::sync::{oneshot, watch};
 
-use super::{Delivery, Endings, Pace, Phase, Preview, Task};
+use super::claimer::{Ahead, Next};
+use super::{Checkpoints, Claimer, Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
-use crate::database::{Claim, ClaimedJob, DatabaseError, Lease};
+use crate::database::{FoundCheckpoint, Lease};
 use crate::engine::{Engine, EngineError, Picture, Start, Step};
 use crate::metrics::Stage;
 
 /// What a main thread has; a thread's own default is a quarter of it.
-const STACK: usize = 8 << 20;
-/// Before asking a database again that has just failed.
-const DATABASE_PAUSE: Duration = Duration::from_secs(1);
-/// Before looking into an empty queue again although nothing rang: whatever way a job gets
-/// there, it does not wait for the next one.
-pub(super) const IDLE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const STACK: usize = 8 << 20;
 
 /// Whatever kept a model from being loaded, or ended the engine's thread.
 pub type EngineFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -45,18 +39,16 @@ pub enum EngineState {
 /// What the engine's thread works with.
 #[derive(Debug)]
 pub struct Worker {
-    /// In whose name jobs are claimed.
-    pub machine: String,
-    /// Jobs that are made at one moment for one account, over all machines; 0 is no limit.
-    pub account_limit: u32,
+    /// Finds what is to be made.
+    pub claimer: Claimer,
+    /// Saves what may have to be gone on with.
+    pub checkpoints: Checkpoints,
     /// Ends jobs that fail.
     pub endings: Endings,
     /// Takes the pictures over.
     pub delivery: Arc<Delivery>,
     /// Is told how long steps take.
     pub pace: Arc<Pace>,
-    /// Rings when a job has been accepted.
-    pub wake: Arc<Notify>,
     /// When to take no more, and when to stop.
     pub phases: watch::Receiver<Phase>,
     /// Is told how the engine is.
@@ -90,8 +82,8 @@ impl Worker {
     }
 
     fn run(&self, load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure>) {
-        let engine = match open(load) {
-            Ok(engine) => engine,
+        let engine: Arc<dyn Engine> = match open(load) {
+            Ok(engine) => engine.into(),
             Err(failure) => return self.broke(failure),
         };
         let model = Arc::new(engine.model());
@@ -103,10 +95,12 @@ impl Worker {
             revision = model.revision,
             "the engine is ready"
         );
-        while let Some(mut job) = self.next_job() {
-            // Deliveries hold on to the job, and have no use for it.
-            let start = job.start.take();
-            self.make(&*engine, &Arc::new(job), start.as_ref());
+        let mut ahead = None;
+        while let Some(next) = self.claimer.next(ahead) {
+            if *self.phases.borrow() != Phase::Serving {
+                return self.claimer.give_back(&next);
+            }
+            ahead = self.make(&engine, next);
         }
     }
 
@@ -119,66 +113,24 @@ impl Worker {
             .send_replace(EngineState::Failed(Arc::new(failure)));
     }
 
-    /// Waits for a job; `None` when the service drains.
-    fn next_job(&self) -> Option<ClaimedJob> {
-        let mut phases = self.phases.clone();
-        self.runtime.block_on(async {
-            while *phases.borrow() == Phase::Serving {
-                let pause = match self.claim().await {
-                    Ok(Some(Claim::Job(job))) => return Some(*job),
-                    Ok(Some(Claim::Unreadable { job, source })) => {
-                        tracing::error!(job, error = chain(&source), "the job cannot be read");
-                        let code = Some(Code::Internal);
-                        self.endings.metrics.jobs.ended(Status::Failed, code);
-                        self.endings.changes.announce(&job);
-                        continue;
-                    }
-                    Ok(Some(Claim::Complete { job })) => {
-                        self.endings.metrics.jobs.ended(Status::Succeeded, None);
-                        self.endings.changes.announce(&job);
-                        continue;
-                    }
-                    Ok(None) => IDLE_PAUSE,
-                    Err(error) => {
-                        tracing::error!(
-                            error = chain(&error),
-                            "the queue cannot be read; trying again"
-                        );
-                        DATABASE_PAUSE
-                    }
-                };
-                // A ring that came while the queue was read is kept, so none is missed.
-                tokio::select! {
-                    () = self.wake.notified() => {}
-                    () = sleep(pause) => {}
-                    () = Phase::reached(&mut phases, Phase::Draining) => {}
-                }
-            }
-            None
-        })
-    }
-
-    async fn claim(&self) -> Result<Option<Claim>, DatabaseError> {
-        let database = &self.endings.database;
-        let now = database.now().await?;
-        let limit = self.account_limit;
-        database.claim(&self.machine, limit, now).await
-    }
-
-    /// Makes the pictures of a job that are not stored yet.
-    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>) {
-        let work = self.endings.running.begin(&job.lease);
+    /// Makes the pictures of a job that are not stored yet; the job after it, where that was looked
+    /// for meanwhile.
+    fn make(&self, engine: &Arc<dyn Engine>, Next { mut job, work }: Next) -> Option<Ahead> {
+        let mut making = Making {
+            engine,
+            // Deliveries hold on to the job, and have no use for these.
+            start: job.start.take(),
+            checkpoint: job.checkpoint.take(),
+            ahead: None,
+        };
+        let job = Arc::new(job);
         self.endings.changes.announce(&job.lease.job);
         tracing::info!(
             job = job.lease.job,
             images = job.images.len(),
             "the job is taken up"
         );
-        // Canceled after the claim but before the flag was up: nobody could have set it.
-        let held = self.endings.database.holds(&job.lease);
-        if matches!(self.runtime.block_on(held), Ok(false)) {
-            return;
-        }
+        self.endings.progress.begun(&job.lease);
         if let Some(time) = job.waited {
             self.endings.metrics.jobs.waited(time);
         }
@@ -186,24 +138,23 @@ impl Worker {
             let task = Task {
                 recipe: job.recipe.for_image(image.position),
                 image: image.clone(),
-                job: Arc::clone(job),
+                job: Arc::clone(&job),
                 work: work.clone(),
             };
-            let picture = match self.picture(engine, &task, start) {
+            let picture = match self.picture(&mut making, &task) {
                 Ok(picture) => picture,
-                Err(failure) => return self.give_up(&task, failure),
+                Err(failure) => {
+                    self.give_up(&task, failure);
+                    break;
+                }
             };
             self.runtime.block_on(self.delivery.take(task, picture));
         }
+        making.ahead
     }
 
     /// The picture of one image, or `None` where an earlier try left it in the spool.
-    fn picture(
-        &self,
-        engine: &dyn Engine,
-        task: &Task,
-        start: Option<&Start>,
-    ) -> Result<Option<Picture>, Failure> {
+    fn picture(&self, making: &mut Making<'_>, task: &Task) -> Result<Option<Picture>, Failure> {
         if self.must_stop(task) {
             return Err(Failure::Stopped);
         }
@@ -218,23 +169,57 @@ impl Worker {
         }
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let metrics = &self.endings.metrics.jobs;
+        let Making {
+            engine,
+            start,
+            checkpoint,
+            ahead,
+        } = making;
+        let numbers = engine.numbers();
+        let lease = &task.job.lease;
+        let mut saver = self
+            .checkpoints
+            .of(lease, &task.image.id, numbers.as_deref());
         let begun = Instant::now();
         let mut last = begun;
         let mut on_step = |step: &Step<'_>| {
-            self.pace.measured(last.elapsed(), pixels);
-            metrics.stepped(last.elapsed());
+            let took = last.elapsed();
+            self.pace.measured(took, pixels);
+            metrics.stepped(took);
+            metrics.engine_worked(took);
+            let done = before + step.done;
             if self.must_stop(task) {
+                if !task.work.has_ended() {
+                    saver.stopped(step, done, &self.runtime);
+                }
+                last = Instant::now();
                 return ControlFlow::Break(());
             }
-            let preview = preview(task, step);
-            self.endings
-                .progress
-                .report(&task.job.lease, before + step.done, preview);
+            // Not earlier: a job that is claimed is out of the queue's order.
+            if task.is_last() && step.done + 1 >= step.steps && ahead.is_none() {
+                *ahead = self.claimer.ahead(engine);
+            }
+            let preview = self.preview(task, step);
+            self.endings.progress.report(lease, done, preview);
+            saver.stepped(step, done);
             last = Instant::now();
             ControlFlow::Continue(())
         };
-        let run = AssertUnwindSafe(|| engine.generate(&task.recipe, start, &mut on_step));
-        match catch_unwind(run) {
+        let found = checkpoint.as_ref().filter(|it| it.is_of(&task.image.id));
+        let state = found.and_then(|it| self.state_of(it, task, numbers.as_deref()));
+        let run = AssertUnwindSafe(|| {
+            let (recipe, start) = (&task.recipe, start.as_ref());
+            if let Some(state) = state {
+                match engine.resume(recipe, start, state, &mut on_step) {
+                    Err(EngineError::State(why)) => self.refuse(task, &why),
+                    made => return made,
+                }
+            }
+            engine.generate(recipe, start, &mut on_step)
+        });
+        let made = catch_unwind(run);
+        metrics.engine_worked(last.elapsed());
+        match made {
             Ok(Ok(picture)) => {
                 metrics.staged(Stage::Steps, last.duration_since(begun));
                 metrics.staged(Stage::Decode, last.elapsed());
@@ -243,6 +228,64 @@ impl Worker {
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
             Ok(Err(error)) => Err(Failure::Error(error)),
             Err(panic) => Err(Failure::Panic(panic_text(&*panic))),
+        }
+    }
+
+    /// The state to go on from, where it is one that this engine can.
+    fn state_of<'a>(
+        &self,
+        found: &'a FoundCheckpoint,
+        task: &Task,
+        numbers: Option<&str>,
+    ) -> Option<&'a [u8]> {
+        match found.state(numbers) {
+            Ok(state) => {
+                let (job, step) = (&task.job.lease.job, found.step());
+                tracing::info!(job, step, "the run goes on from where it was saved");
+                self.checkpoints.resumed(true);
+                Some(state)
+            }
+            Err(error) => {
+                self.refuse(task, &error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Begins anew what was saved in a form that nobody can go on from.
+    fn refuse(&self, task: &Task, why: &str) {
+        let lease = &task.job.lease;
+        tracing::warn!(
+            job = lease.job,
+            why,
+            "what was saved of the run is of no use"
+        );
+        self.checkpoints.resumed(false);
+        self.endings.progress.begun_anew(lease);
+    }
+
+    /// What can be seen after a step, where there is to be a preview.
+    fn preview(&self, task: &Task, step: &Step<'_>) -> Option<Preview> {
+        if !previews::is_due(step.done, step.steps, task.job.previews) {
+            return None;
+        }
+        let begun = Instant::now();
+        let seen = (step.preview)();
+        self.endings.metrics.jobs.engine_worked(begun.elapsed());
+        match seen {
+            Ok(picture) => Some(Preview {
+                picture,
+                format: task.recipe.format,
+            }),
+            Err(error) => {
+                // Nobody's picture is worse for it.
+                tracing::warn!(
+                    job = task.job.lease.job,
+                    error = chain(&error),
+                    "no preview"
+                );
+                None
+            }
         }
     }
 
@@ -283,26 +326,13 @@ impl Worker {
     }
 }
 
-/// What can be seen after a step, where there is to be a preview.
-fn preview(task: &Task, step: &Step<'_>) -> Option<Preview> {
-    if !previews::is_due(step.done, step.steps, task.job.previews) {
-        return None;
-    }
-    match (step.preview)() {
-        Ok(picture) => Some(Preview {
-            picture,
-            format: task.recipe.format,
-        }),
-        Err(error) => {
-            // Nobody's picture is worse for it.
-            tracing::warn!(
-                job = task.job.lease.job,
-                error = chain(&error),
-                "no preview"
-            );
-            None
-        }
-    }
+/// What a job is made with.
+struct Making<'a> {
+    engine: &'a Arc<dyn Engine>,
+    start: Option<Start>,
+    checkpoint: Option<FoundCheckpoint>,
+    /// The job after it, once that is looked for.
+    ahead: Option<Ahead>,
 }
 
 /// Why there is no picture.

@@ -1,5 +1,6 @@
 //! Jobs: how they end, how long they wait, how long each stage takes.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use darkroom_shared::job::Status;
@@ -46,6 +47,8 @@ pub struct JobMetrics {
     wait: Histogram,
     step: Histogram,
     stage: Family<OneLabel, Histogram, fn() -> Histogram>,
+    engine_busy: Counter<f64, AtomicU64>,
+    checkpoints: Family<OneLabel, Counter>,
 }
 
 impl JobMetrics {
@@ -59,6 +62,8 @@ impl JobMetrics {
             retries: Counter::default(),
             wait,
             step,
+            engine_busy: Counter::default(),
+            checkpoints: Family::default(),
             // 1 ms to 70 minutes: from spooling a file to a long run on a CPU.
             stage: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.001, 4.0, 12))
@@ -76,6 +81,11 @@ impl JobMetrics {
         seconds("step", "A denoising step", metrics.step.clone());
         let stage = "A stage of a picture";
         registry.register_with_unit("stage", stage, Unit::Seconds, metrics.stage.clone());
+        let busy = "Time that the engine's thread computed; its rate is the share of it";
+        let busy_clone = metrics.engine_busy.clone();
+        registry.register_with_unit("engine_busy", busy, Unit::Seconds, busy_clone);
+        let checkpoints = "Runs that were saved on their way, gone on with, or of no use";
+        registry.register("checkpoints", checkpoints, metrics.checkpoints.clone());
         metrics
     }
 
@@ -99,6 +109,16 @@ impl JobMetrics {
     /// A step took so long.
     pub fn stepped(&self, time: Duration) {
         self.step.observe(time.as_secs_f64());
+    }
+
+    /// The engine's thread computed for so long, and did nothing else.
+    pub fn engine_worked(&self, time: Duration) {
+        self.engine_busy.inc_by(time.as_secs_f64());
+    }
+
+    /// What came of a run's state: `saved`, `resumed` or `refused`.
+    pub fn checkpoint(&self, result: &'static str) {
+        self.checkpoints.get_or_create(&[("result", result)]).inc();
     }
 
     /// A stage took so long.

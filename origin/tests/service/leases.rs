@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use darkroom_origin::database::{
-    Acceptance, Ahead, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage,
-    NewJob, Place, Priority, Stored, Tried, Waiting,
+    Acceptance, Ahead, Checkpoint, CheckpointError, Claim, ClaimedJob, Database, GivenUp, LEASE,
+    Lease, MAX_ATTEMPTS, NewImage, NewJob, Place, Priority, Stored, Tried, Waiting,
 };
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
@@ -97,7 +97,14 @@ pub fn job(images: usize) -> NewJob {
     }
 }
 
+/// Claims a job and begins it.
 pub async fn claim(database: &Database, holder: &str, now: i64) -> Option<ClaimedJob> {
+    let job = claim_ahead(database, holder, now).await?;
+    assert!(database.begin(&job.lease, now).await.expect("asked"));
+    Some(job)
+}
+
+async fn claim_ahead(database: &Database, holder: &str, now: i64) -> Option<ClaimedJob> {
     match database.claim(holder, 0, now).await.expect("asked")? {
         Claim::Job(job) => Some(*job),
         other => panic!("{other:?}"),
@@ -273,6 +280,94 @@ async fn a_job_that_takes_its_workers_down_fails_unless_it_only_has_to_be_stored
     };
     assert_eq!(status(&hard).await, Status::Failed);
     assert_eq!(status(&made).await, Status::Queued);
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_was_claimed_ahead_pays_for_nothing_that_the_one_before_it_did() {
+    let shared = Shared::open().await;
+    let [deadly, next] = [shared.accept(1).await, shared.accept(1).await];
+    let mut now = 0;
+    for _ in 0..MAX_ATTEMPTS {
+        let job = claim(&shared.a, "a", now).await.expect("a job");
+        assert_eq!(job.lease.job, deadly.id.to_string());
+        let ahead = claim_ahead(&shared.a, "a", now).await.expect("a job");
+        assert_eq!(ahead.lease.job, next.id.to_string());
+        now += 1;
+        assert_eq!(shared.a.release("a", now).await.expect("released"), 2);
+    }
+    for (job, status) in [(&deadly, Status::Failed), (&next, Status::Queued)] {
+        let found = shared.a.status("alice", &job.id.to_string()).await;
+        assert_eq!(found.expect("read"), Some(status));
+    }
+    // It has all its tries, given back or not.
+    for _ in 0..MAX_ATTEMPTS {
+        let ahead = claim_ahead(&shared.a, "a", now).await.expect("a job");
+        assert!(shared.a.give_back(&ahead.lease, now).await.expect("asked"));
+        assert!(!shared.a.give_back(&ahead.lease, now).await.expect("asked"));
+        assert!(!shared.a.begin(&ahead.lease, now).await.expect("asked"));
+    }
+    for tried in [Tried::Again, Tried::Again, Tried::Failed] {
+        let lease = claim(&shared.a, "a", now).await.expect("a job").lease;
+        let result = shared.a.try_again(&lease, &error(), no_pause, now).await;
+        assert_eq!(result.expect("recorded"), tried);
+    }
+    shared.close().await;
+}
+
+fn checkpoint(job: &ClaimedJob, step: u32) -> Checkpoint {
+    Checkpoint {
+        image: job.images[0].id.clone(),
+        step,
+        numbers: "n".into(),
+        state: vec![step as u8; 3],
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_saved_by_whoever_holds_its_job_and_never_backwards() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let first = claim(&shared.a, "a", 1).await.expect("a job");
+    let keep = async |by: &ClaimedJob, step| {
+        let state = checkpoint(by, step);
+        let kept = shared.a.keep_checkpoint(&by.lease, &state).await;
+        kept.expect("asked")
+    };
+    assert!(first.checkpoint.is_none());
+    assert!(keep(&first, 2).await);
+    assert!(!keep(&first, 1).await, "an older one that comes late");
+    // A service that ends hands its jobs back, and may write the last one after that.
+    let progress = shared.a.progress(&first.lease, 3, None, 2).await;
+    assert!(progress.expect("recorded"));
+    assert_eq!(shared.a.hand_back("a", 2).await.expect("handed back"), 1);
+    assert!(keep(&first, 3).await);
+
+    let second = claim(&shared.b, "b", 3).await.expect("the job");
+    assert!(!keep(&first, 4).await, "the job is another's");
+    let found = second.checkpoint.clone().expect("a checkpoint");
+    assert!(found.is_of(&second.images[0].id) && !found.is_of("another"));
+    assert_eq!(found.step(), 3);
+    assert_eq!(found.state(Some("n")), Ok(&[3; 3][..]));
+    assert_eq!(found.state(Some("m")), Err(CheckpointError::Foreign));
+    assert_eq!(found.state(None), Err(CheckpointError::Foreign));
+    // Who goes on may be saved further back than the first was when it died.
+    assert!(keep(&second, 2).await);
+
+    let dropped = shared.a.drop_checkpoint(&first.lease, 4).await;
+    assert!(!dropped.expect("asked"));
+    let dropped = shared.b.drop_checkpoint(&second.lease, 4).await;
+    assert!(dropped.expect("asked"));
+    assert!(keep(&second, 1).await);
+    let cause = error();
+    let tried = shared.b.try_again(&second.lease, &cause, no_pause, 5).await;
+    assert_eq!(tried.expect("recorded"), Tried::Again);
+    let third = claim(&shared.a, "a", 5).await.expect("the job");
+    assert!(third.checkpoint.is_none());
+    assert!(keep(&third, 1).await);
+    let failed = shared.a.fail(&third.lease, &error(), 6).await;
+    assert!(failed.expect("recorded"));
+    assert!(!keep(&third, 2).await, "it has ended");
     shared.close().await;
 }
 

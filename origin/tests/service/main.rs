@@ -4,9 +4,11 @@
 
 mod auth;
 mod cancel;
+mod checkpoints;
 mod database;
 mod deadlines;
 mod drain;
+mod engine_busy;
 mod events;
 mod failures;
 mod fairness;
@@ -24,6 +26,7 @@ mod multipart;
 mod operator;
 mod outbound;
 mod pictures;
+mod pipeline;
 mod posts;
 mod reconcile;
 mod restart;

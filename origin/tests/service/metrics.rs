@@ -12,7 +12,7 @@ use crate::support::engine::StubEngine;
 use crate::support::{Origin, Setup, until};
 
 /// The metrics as Prometheus reads them.
-async fn scrape(router: Router) -> String {
+pub async fn scrape(router: Router) -> String {
     let request = Request::get("/metrics").body(Body::empty());
     let response = router
         .oneshot(request.expect("request"))
@@ -27,13 +27,18 @@ async fn scrape(router: Router) -> String {
     String::from_utf8(body.to_vec()).expect("text")
 }
 
-/// A series' value in whole numbers; 0 where there is none yet, as Prometheus has it.
-fn value(text: &str, series: &str) -> u64 {
+/// A series' value; 0 where there is none yet, as Prometheus has it.
+pub fn number(text: &str, series: &str) -> f64 {
     let line = text.lines().find_map(|line| {
         let rest = line.strip_prefix(series)?;
         rest.strip_prefix(' ')
     });
-    line.map_or(0, |number| number.parse::<f64>().expect("a number") as u64)
+    line.map_or(0.0, |number| number.parse().expect("a number"))
+}
+
+/// The same in whole numbers.
+fn value(text: &str, series: &str) -> u64 {
+    number(text, series) as u64
 }
 
 #[tokio::test]
@@ -72,6 +77,7 @@ async fn a_job_is_measured_from_its_wait_to_the_store() {
         assert_eq!(value(&text, series), expected, "{series} in {text}");
     }
     assert!(value(&text, "darkroom_uploaded_bytes_total") > 0);
+    assert!(number(&text, "darkroom_engine_busy_seconds_total") > 0.0);
     assert!(text.ends_with("# EOF\n"), "{text}");
     origin.stop().await;
 }

@@ -14,6 +14,7 @@ mod preview;
 mod range;
 mod run;
 mod state;
+mod text;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -27,7 +28,7 @@ use crate::lora::{Lora, LoraTarget, TargetLayers};
 use crate::model::{Defaults, ModelIndex, Network, Part};
 use crate::noise::NoiseStream;
 use crate::scheduler::NAMES;
-use crate::text::{PromptEncoder, Prompts};
+use crate::text::PromptEncoder;
 use crate::unet::UNet2DConditionModel;
 use crate::vae::{AutoencoderKL, AutoencoderTiny};
 use crate::weights::Target;
@@ -40,6 +41,7 @@ use preview::PreviewFactors;
 pub use run::{Control, GuidanceOptions, Run, Sizes, Start};
 pub(crate) use state::Resumed;
 pub use state::{Latents, RunState};
+pub use text::RunText;
 
 /// A loaded checkpoint on a device. Runs share its weights and nothing else, so that they can
 /// go side by side from several threads.
@@ -241,17 +243,7 @@ impl Pipeline {
         state: Option<&RunState>,
         on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
     ) -> Result<Tensor<4>, RunError> {
-        let list = |text: &Option<String>| text.clone().map(|text| vec![text]);
-        // As in diffusers, a second text that is empty is the first.
-        let second = |text: &Option<String>| list(text).filter(|text| !text[0].is_empty());
-        let prompts = Prompts {
-            prompt: vec![run.prompt.clone()],
-            prompt_2: second(&run.prompt_2),
-            negative_prompt: list(&run.negative_prompt),
-            negative_prompt_2: second(&run.negative_prompt_2),
-            syntax: run.syntax,
-            clip_skip: run.clip_skip as usize,
-        };
+        let prompts = text::prompts(run);
         let schedule = self.schedule(run)?;
         let noise = NoiseStream::new(run.noise, run.seed.wrapping_add(image.into()));
         let mut prepared = self.prepare(run, &prompts, &schedule, noise)?;

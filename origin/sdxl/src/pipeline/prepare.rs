@@ -155,18 +155,10 @@ impl Pipeline {
         run: &Run,
         prompts: &Prompts,
     ) -> Result<(Conditioning, Conditioning), RunError> {
-        let encoders = self.prompts.parts().len();
-        let adapters: Vec<Adapters> = (0..encoders)
-            .map(|i| {
-                let mut adapters = Adapters::default();
-                for (lora, weight) in &run.loras {
-                    // A lone encoder is the second one.
-                    adapters.add(lora.text_encoder(i + 1 == encoders), *weight);
-                }
-                adapters
-            })
-            .collect();
-        let (positive, negative) = self.prompts.encode(prompts, &adapters)?;
+        let text = match &run.text {
+            Some(text) => text.clone(),
+            None => self.encode_prompts(run, prompts)?,
+        };
         let (ids, negative_ids) = self.time_ids(run);
         let dtype = self.unet.dtype();
         let condition = |text: PromptEmbeddings, ids: Vec<f32>| Conditioning {
@@ -175,7 +167,10 @@ impl Pipeline {
             pooled: text.pooled.cast(dtype),
             guidance_scale: None,
         };
-        Ok((condition(positive, ids), condition(negative, negative_ids)))
+        Ok((
+            condition(text.positive, ids),
+            condition(text.negative, negative_ids),
+        ))
     }
 
     fn time_ids(&self, run: &Run) -> (Vec<f32>, Vec<f32>) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::picture::{Mask, Picture};
 use super::state::Latents;
+use super::text::RunText;
 use crate::control::ControlModel;
 use crate::lora::Lora;
 use crate::model::Defaults;
@@ -29,6 +30,9 @@ pub struct Run {
     pub syntax: PromptSyntax,
     /// Layers to leave out at the end of each text encoder, beyond the last one.
     pub clip_skip: u32,
+    /// The texts as [`Pipeline::encode_text`](crate::Pipeline::encode_text) made them of a run with
+    /// the same; where it is not there, they are encoded with each picture.
+    pub text: Option<RunText>,
     /// Pixels, a multiple of 8.
     pub width: u32,
     /// Pixels, a multiple of 8.
@@ -196,6 +200,7 @@ impl Defaults {
             negative_prompt_2: None,
             syntax: PromptSyntax::default(),
             clip_skip: 0,
+            text: None,
             width: self.width,
             height: self.height,
             sizes: Sizes::default(),

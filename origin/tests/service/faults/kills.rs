@@ -1,11 +1,12 @@
 //! `kill -9`, wherever a job may be.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::world::World;
+use super::process::Process;
+use super::world::{Start, World};
 use crate::support::bucket::Mood;
-use crate::support::until;
+use crate::support::{database, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scripts/test faults"]
@@ -37,6 +38,77 @@ async fn killed_in_the_middle_of_a_step() {
     let origin = world.start("a").await;
     let books = world.check("origin killed mid-step", &origin).await;
     assert_eq!(books.pictures, 2);
+}
+
+/// The digest of a job's picture.
+async fn digest(world: &World, origin: &Process, id: &str) -> Value {
+    world
+        .until(origin, id, |job| job["status"] == "succeeded")
+        .await;
+    let job = world.job(origin, id).await.expect("a job");
+    job["images"][0]["sha256"].clone()
+}
+
+/// The same recipe alone; beside others, killed, and gone on with; and once more.
+async fn goes_on_after_a_kill(fault: &str, is_real: bool, steps: u64) {
+    let world = World::new().await;
+    let start = || Start {
+        is_real,
+        environment: vec![
+            ("DARKROOM_CHECKPOINT_SECONDS", "1".to_owned()),
+            ("STUB_STEP_MS", "40".to_owned()),
+        ],
+        ..Start::default()
+    };
+    let mut origin = world.start_with("a", start()).await;
+    let fields = json!({ "steps": steps, "seed": 7 });
+    let mut first = None;
+    until(async || {
+        first = world.submit_as(&origin, Uuid::new_v4(), &fields).await;
+        first.is_some()
+    })
+    .await;
+    let alone = digest(&world, &origin, &first.expect("accepted")).await;
+
+    let ids = world.submit(&origin, 2, fields).await;
+    world.submit(&origin, 1, json!({ "steps": steps })).await;
+    world
+        .until(&origin, &ids[0], |job| {
+            job["progress"]["step"].as_u64() > Some(steps * 3 / 4)
+        })
+        .await;
+    origin.kill();
+    let origin = world.start_with("a", start()).await;
+    for id in &ids {
+        assert_eq!(digest(&world, &origin, id).await, alone);
+    }
+    assert!(origin.log().contains("goes on from where it was saved"));
+    let books = world.check(fault, &origin).await;
+    assert_eq!(books.pictures, 4);
+    // No step was told twice, nor one after a later one.
+    let mut database = database(world.folder()).await;
+    let told: Vec<i64> = sqlx::query_scalar(
+        "SELECT step FROM job_events WHERE job_id = $1 AND name = 'progress' ORDER BY number",
+    )
+    .bind(&ids[0])
+    .fetch_all(&mut database)
+    .await
+    .expect("asked");
+    // But for the word that it was taken up again.
+    let backwards = told.windows(2).filter(|two| two[0] >= two[1]);
+    assert!(told.is_sorted() && backwards.count() <= 1, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_in_the_middle_of_a_run_that_was_saved() {
+    goes_on_after_a_kill("origin killed mid-run, resumed", false, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_in_the_middle_of_a_run_of_the_small_model() {
+    goes_on_after_a_kill("the same with a real model", true, 150).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,8 @@ pub struct Start {
     pub database: Option<String>,
     /// Options of `unshare`, where it is to have something of its own.
     pub mounts: &'static [&'static str],
+    /// Whether it is the real one, with the small model.
+    pub is_real: bool,
     /// Runs before the origin, in a shell, with the data folder as `$1`.
     pub before: &'static str,
     /// More for its environment.
@@ -81,7 +83,12 @@ impl World {
     pub async fn start_with(&self, name: &str, start: Start) -> Process {
         let data = self.data(name);
         std::fs::create_dir_all(&data).expect("a folder");
-        let program = Path::new(env!("CARGO_BIN_EXE_darkroom")).with_file_name("examples");
+        let real = Path::new(env!("CARGO_BIN_EXE_darkroom"));
+        let (program, command_line) = if start.is_real {
+            (real.to_owned(), "serve")
+        } else {
+            (real.with_file_name("examples").join("stub_origin"), "")
+        };
         let mut command = Command::new("sh");
         if !start.mounts.is_empty() {
             command = Command::new("unshare");
@@ -92,8 +99,11 @@ impl World {
             None => databases::url(self.folder.path()).await,
         };
         command
-            .args(["-c", &format!("{} exec \"$0\"", start.before)])
-            .arg(program.join("stub_origin"))
+            .args([
+                "-c",
+                &format!("{} exec \"$0\" {command_line}", start.before),
+            ])
+            .arg(program)
             .arg(&data)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -103,6 +113,11 @@ impl World {
                 "test:0123456789abcdef0123456789abcdef",
             )
             .env("DARKROOM_DATA_DIR", &data)
+            .env("DARKROOM_ADMIN_LISTEN", "off")
+            .env(
+                "DARKROOM_MODEL",
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("demo-model"),
+            )
             .env("DATABASE_URL", database)
             .envs(TestBucket::environment(
                 start.store.unwrap_or(self.bucket.address()),

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
@@ -19,6 +20,12 @@ use super::LIMIT;
 #[derive(Clone, Default)]
 pub struct StubEngine {
     gate: Option<Arc<Gate>>,
+    /// How long a step takes.
+    pub pace: Duration,
+    /// What decides its numbers beside the recipe, where not the same as with the others.
+    pub device: &'static str,
+    /// Prompts in the order in which they were prepared.
+    prepared: Arc<Mutex<Vec<String>>>,
 }
 
 /// Lets steps through one by one.
@@ -41,8 +48,60 @@ impl StubEngine {
         let gate = Arc::new(Gate::default());
         let engine = Self {
             gate: Some(Arc::clone(&gate)),
+            ..Self::default()
         };
         (engine, gate)
+    }
+
+    /// An engine whose steps take that long.
+    pub fn paced(pace: Duration) -> Self {
+        Self {
+            pace,
+            ..Self::default()
+        }
+    }
+
+    /// Prompts in the order in which they were prepared.
+    pub fn prepared(&self) -> Vec<String> {
+        self.prepared.lock().expect("list").clone()
+    }
+
+    /// Every step adds to the digest that the picture is made of: one that is left out is seen.
+    fn go_on(
+        &self,
+        recipe: &Recipe,
+        done: u32,
+        mut digest: Vec<u8>,
+        start: Option<&Start>,
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let steps = recipe.steps_taken();
+        for done in done + 1..=steps {
+            if let Some(gate) = &self.gate {
+                gate.pass();
+            }
+            std::thread::sleep(self.pace);
+            digest = Sha256::digest(&digest).to_vec();
+            let step = Step {
+                done,
+                steps,
+                preview: &|| preview(recipe, done),
+                state: &|| Ok([&done.to_le_bytes()[..], &digest].concat()),
+            };
+            if on_step(&step).is_break() {
+                return Err(EngineError::Canceled);
+            }
+        }
+        match recipe.prompt.as_str() {
+            "panic" => panic!("the stub was told to"),
+            "fail" => Err(EngineError::Failed("secret path /dev/gpu0".into())),
+            "poison" => Err(EngineError::Failed(Box::new(Poison))),
+            "invalid" => Err(EngineError::Invalid {
+                field: "width".into(),
+                message: "is too much for this model".into(),
+            }),
+            _ => Ok(start.map_or_else(|| picture(recipe, &digest), begun)),
+        }
     }
 }
 
@@ -107,30 +166,32 @@ impl Engine for StubEngine {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let steps = recipe.steps_taken();
-        for done in 1..=steps {
-            if let Some(gate) = &self.gate {
-                gate.pass();
-            }
-            let step = Step {
-                done,
-                steps,
-                preview: &|| preview(recipe, done),
-            };
-            if on_step(&step).is_break() {
-                return Err(EngineError::Canceled);
-            }
-        }
-        match recipe.prompt.as_str() {
-            "panic" => panic!("the stub was told to"),
-            "fail" => Err(EngineError::Failed("secret path /dev/gpu0".into())),
-            "poison" => Err(EngineError::Failed(Box::new(Poison))),
-            "invalid" => Err(EngineError::Invalid {
-                field: "width".into(),
-                message: "is too much for this model".into(),
-            }),
-            _ => Ok(start.map_or_else(|| picture(recipe), begun)),
-        }
+        let digest = Sha256::digest(format!("{} {}", recipe.prompt, recipe.seed));
+        self.go_on(recipe, 0, digest.to_vec(), start, on_step)
+    }
+
+    fn prepare(&self, recipe: &Recipe) -> Result<(), EngineError> {
+        let mut prepared = self.prepared.lock().expect("list");
+        prepared.push(recipe.prompt.clone());
+        Ok(())
+    }
+
+    fn numbers(&self) -> Option<String> {
+        Some(self.device.into())
+    }
+
+    fn resume(
+        &self,
+        recipe: &Recipe,
+        start: Option<&Start>,
+        state: &[u8],
+        on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let Some((done, digest)) = state.split_first_chunk() else {
+            return Err(EngineError::State("it is too short".into()));
+        };
+        let done = u32::from_le_bytes(*done);
+        self.go_on(recipe, done, digest.to_vec(), start, on_step)
     }
 }
 
@@ -169,13 +230,11 @@ fn begun(start: &Start) -> Picture {
 }
 
 /// Noise that prompt and seed decide.
-fn picture(recipe: &Recipe) -> Picture {
+fn picture(recipe: &Recipe, digest: &[u8]) -> Picture {
     let length = (3 * recipe.width * recipe.height) as usize;
-    let seed = format!("{} {}", recipe.prompt, recipe.seed);
-    let block = Sha256::digest(seed.as_bytes());
     Picture {
         width: recipe.width,
         height: recipe.height,
-        rgb: block.iter().copied().cycle().take(length).collect(),
+        rgb: digest.iter().copied().cycle().take(length).collect(),
     }
 }

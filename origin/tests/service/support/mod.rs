@@ -45,6 +45,7 @@ pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
     pub account_concurrency: u32,
+    pub checkpoint_every: Option<Duration>,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
     /// The folder whose database it shares, where not its own.
@@ -57,6 +58,7 @@ impl Default for Setup {
             engine: StubEngine::default(),
             queue_limit: 100,
             account_concurrency: 0,
+            checkpoint_every: None,
             storage: None,
             keeping: KeeperOptions::default(),
             shares: None,
@@ -114,6 +116,7 @@ impl Origin {
             addresses: Addresses::edge("http://edge.test"),
             queue_limit: setup.queue_limit,
             account_concurrency: setup.account_concurrency,
+            checkpoint_every: setup.checkpoint_every,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
             keeping: setup.keeping,
