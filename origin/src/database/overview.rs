@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::AnyConnection;
 
 use super::rows::{JobRow, cut, unreadable};
-use super::{Database, DatabaseError, events, outcome};
+use super::{Database, DatabaseError, events, outbox, outcome};
 use crate::addresses::Addresses;
 
 /// How much there is to do.
@@ -179,7 +179,8 @@ impl Database {
     }
 
     /// Queues a job again that has failed or was canceled, in its old place, with all its tries
-    /// before it.
+    /// before it and no deadline: whoever says so wants it made. How it ends is told again, as
+    /// another event.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -201,7 +202,8 @@ impl Database {
         sqlx::query(
             "UPDATE jobs SET status = 'queued', attempts = 0, run_after = 0, step = 0,
                     lease_holder = NULL, lease_until = NULL, started_at = NULL,
-                    finished_at = NULL, error_code = NULL, error_message = NULL
+                    finished_at = NULL, error_code = NULL, error_message = NULL,
+                    deadline = NULL
              WHERE id = $1",
         )
         .bind(id)
@@ -213,6 +215,7 @@ impl Database {
             .execute(&mut *transaction)
             .await?;
         events::append(&mut transaction, id, Status::Queued.as_str(), now).await?;
+        outbox::forget(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(Changed::Done)
     }
