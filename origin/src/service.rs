@@ -143,6 +143,7 @@ impl Service {
         let deadlines = Deadlines {
             database: database.clone(),
             running: running.clone(),
+            metrics: metrics.jobs.clone(),
             changes: changes.clone(),
         };
         let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
