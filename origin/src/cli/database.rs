@@ -42,20 +42,24 @@ impl SourceArgs {
 
     /// Opens the database, which must be there: looking into it makes none and changes none.
     pub async fn open(&self) -> Result<Database, Failure> {
-        let address = self.address()?;
-        let version = SchemaVersion::read(&address)
-            .await
-            .map_err(anyhow::Error::new)?;
-        match version.found {
-            None => Err(Failure::Run(anyhow!(
-                "there is no database yet: `darkroom serve` or `darkroom migrate` makes it"
-            ))),
-            Some(found) if found != version.wanted => Err(Failure::Run(anyhow!(
-                "the database is of version {found}, this darkroom works with {}: `darkroom migrate` \
-                 brings an older one up to date, a newer one needs a newer darkroom",
-                version.wanted
-            ))),
-            Some(_) => Ok(Database::open(&address).await.map_err(anyhow::Error::new)?),
-        }
+        open(&self.address()?).await
+    }
+}
+
+/// Opens a database that must be there.
+pub(super) async fn open(address: &Address) -> Result<Database, Failure> {
+    let version = SchemaVersion::read(address)
+        .await
+        .map_err(anyhow::Error::new)?;
+    match version.found {
+        None => Err(Failure::Run(anyhow!(
+            "there is no database yet: `darkroom serve` or `darkroom migrate` makes it"
+        ))),
+        Some(found) if found != version.wanted => Err(Failure::Run(anyhow!(
+            "the database is of version {found}, this darkroom works with {}: `darkroom migrate` \
+             brings an older one up to date, a newer one needs a newer darkroom",
+            version.wanted
+        ))),
+        Some(_) => Ok(Database::open(address).await.map_err(anyhow::Error::new)?),
     }
 }

@@ -12,8 +12,10 @@ use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::database::Database;
 use darkroom_origin::housekeeping::{Purge, Reconciler, Report, Scope};
 use darkroom_origin::storage::Storage;
+use darkroom_shared::timestamp::UnixMillis;
 
 use super::Failure;
+use super::database::open;
 use super::flags::SettingFlags;
 use super::runtime::block_on;
 
@@ -35,7 +37,10 @@ pub struct ReconcileArgs {
 pub fn run(file: Option<&Path>, args: &ReconcileArgs, flags: SettingFlags) -> Result<(), Failure> {
     let layers = Layers::gather(file, flags.0).map_err(Failure::input)?;
     let config = Config::read(&layers).map_err(Failure::input)?;
-    let report = block_on(async { Ok(reconcile(&config, args).await?) })?;
+    let report = block_on(async {
+        let database = open(&config.database).await?;
+        Ok(reconcile(&config, database, args).await?)
+    })?;
     print(&report, args, &mut io::stdout().lock()).context("the report cannot be printed")?;
     if report.missing > 0 {
         let missing = report.missing;
@@ -46,9 +51,15 @@ pub fn run(file: Option<&Path>, args: &ReconcileArgs, flags: SettingFlags) -> Re
     Ok(())
 }
 
-async fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<Report> {
-    let database = Database::open(&config.database).await?;
+async fn reconcile(
+    config: &Config,
+    database: Database,
+    args: &ReconcileArgs,
+) -> anyhow::Result<Report> {
     let storage = Arc::new(Storage::of(config));
+    if args.apply {
+        require_own(&database, &storage).await?;
+    }
     let before = clock::now() - Duration::from_hours(args.grace.into()).as_millis() as i64;
     let mut report = Report::default();
     if args.apply {
@@ -73,6 +84,27 @@ async fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<Repo
     }
     database.close().await;
     Ok(report)
+}
+
+/// Refuses a database that knows none of the store's pictures: it is another store's, or is new
+/// where the store's own was lost, and all of them would go.
+async fn require_own(database: &Database, storage: &Arc<Storage>) -> anyhow::Result<()> {
+    let reconciler = Reconciler {
+        database: database.clone(),
+        storage: Arc::clone(storage),
+    };
+    let mut looked = Report::default();
+    reconciler
+        .objects(Scope::Look, UnixMillis::MAX, &mut looked)
+        .await?;
+    if looked.unknown > 0 && looked.known == 0 {
+        return Err(anyhow!(
+            "the database knows none of the {} pictures in the store, and nothing was removed: is it \
+             this store's?",
+            looked.unknown
+        ));
+    }
+    Ok(())
 }
 
 fn print(report: &Report, args: &ReconcileArgs, out: &mut impl Write) -> io::Result<()> {

@@ -107,6 +107,15 @@ pub(super) async fn put(connection: &mut AnyConnection, job: &str) -> Result<(),
     Ok(())
 }
 
+/// Forgets what was to be told of a job's end, and was told, since it was none.
+pub(super) async fn forget(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+    sqlx::query("DELETE FROM webhook_deliveries WHERE job_id = $1")
+        .bind(job)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 impl Database {
     /// Claims up to `most` deliveries that are due, for `lease` from `now`: those are due again
     /// then, unless what came of them is recorded. What was never tried comes first, so that

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::AnyConnection;
 
 use super::rows::{JobRow, cut, unreadable};
-use super::{Database, DatabaseError, events, outcome};
+use super::{Database, DatabaseError, events, outbox, outcome};
 use crate::addresses::Addresses;
 
 /// How much there is to do.
@@ -22,6 +22,12 @@ pub struct QueueDepth {
     pub oldest_wait: Duration,
 }
 
+/// Each status by the index that has its jobs alone: those that have ended may be many.
+const DEPTH: &str = "
+    SELECT 'queued', COUNT(*), COALESCE(MIN(created_at), 0) FROM jobs WHERE status = 'queued'
+    UNION ALL
+    SELECT 'running', COUNT(*), 0 FROM jobs WHERE status = 'running'";
+
 impl Database {
     /// How much there is to do, for all machines together.
     ///
@@ -29,20 +35,14 @@ impl Database {
     /// [`DatabaseError::Query`].
     pub async fn depth(&self) -> Result<QueueDepth, DatabaseError> {
         let now = self.now().await?;
-        // Of the unfinished alone, which have an index: the rest may be many.
-        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-            "SELECT status, COUNT(*), MIN(created_at) FROM jobs
-             WHERE status IN ('queued', 'running') GROUP BY status",
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(DEPTH).fetch_all(&self.readers).await?;
         let mut depth = QueueDepth::default();
         for (status, jobs, oldest) in rows {
-            if status == Status::Queued.as_str() {
+            if status == Status::Running.as_str() {
+                depth.running = jobs;
+            } else if jobs > 0 {
                 depth.queued = jobs;
                 depth.oldest_wait = Duration::from_millis((now - oldest).max(0) as u64);
-            } else {
-                depth.running = jobs;
             }
         }
         Ok(depth)
@@ -179,7 +179,8 @@ impl Database {
     }
 
     /// Queues a job again that has failed or was canceled, in its old place, with all its tries
-    /// before it.
+    /// before it and no deadline: whoever says so wants it made. How it ends is told again, as
+    /// another event.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -201,7 +202,8 @@ impl Database {
         sqlx::query(
             "UPDATE jobs SET status = 'queued', attempts = 0, run_after = 0, step = 0,
                     lease_holder = NULL, lease_until = NULL, started_at = NULL,
-                    finished_at = NULL, error_code = NULL, error_message = NULL
+                    finished_at = NULL, error_code = NULL, error_message = NULL,
+                    deadline = NULL
              WHERE id = $1",
         )
         .bind(id)
@@ -213,6 +215,7 @@ impl Database {
             .execute(&mut *transaction)
             .await?;
         events::append(&mut transaction, id, Status::Queued.as_str(), now).await?;
+        outbox::forget(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(Changed::Done)
     }
@@ -227,4 +230,32 @@ async fn lock(connection: &mut AnyConnection, id: &str) -> Result<Option<Status>
             .await?;
     name.map(|name| Status::parse(&name).ok_or_else(|| unreadable("status")))
         .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::database::Address;
+
+    #[tokio::test]
+    async fn the_queues_depth_is_asked_of_unfinished_jobs_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let address = Address::file(folder.path().join("darkroom.db"));
+        let database = Database::open(&address).await.expect("opened");
+        let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {DEPTH}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan)
+            .fetch_all(&database.readers)
+            .await
+            .expect("a plan");
+        let looks = plan.iter().map(|(.., step)| step.as_str());
+        let looks: Vec<_> = looks.filter(|step| step.contains(" jobs")).collect();
+        assert!(looks.len() == 2, "{plan:?}");
+        assert!(
+            looks.iter().all(|look| look.contains(" INDEX jobs_")),
+            "{plan:?}"
+        );
+        database.close().await;
+    }
 }

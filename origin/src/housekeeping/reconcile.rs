@@ -57,7 +57,9 @@ pub enum Scope {
 pub struct Report {
     /// Objects that were looked at.
     pub objects: u64,
-    /// Objects whose image is on record as failed, canceled or deleted.
+    /// Old ones of images on record.
+    pub known: u64,
+    /// Those of them whose image is on record as failed, canceled or deleted.
     pub unwanted: u64,
     /// Objects of no image on record.
     pub unknown: u64,
@@ -124,6 +126,7 @@ impl Reconciler {
             .collect();
         let ids: Vec<String> = old.iter().map(|(_, name)| name.image.to_string()).collect();
         let standing = self.database.standing(&ids).await?;
+        report.known += ids.iter().filter(|id| standing.contains_key(*id)).count() as u64;
         for ((key, name), id) in old.iter().zip(&ids) {
             let remove = match standing.get(id) {
                 Some(image) if is_wanted(image, key, *name) => continue,

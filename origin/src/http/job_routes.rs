@@ -91,6 +91,11 @@ impl ListQuery {
         let mut errors = Vec::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
+                // PostgreSQL takes no such text, and no cursor is one.
+                "cursor" if value.contains('\0') => errors.push(FieldError {
+                    field: "cursor".into(),
+                    message: "must be a `next_cursor` of this list".into(),
+                }),
                 "cursor" => read.cursor = Some(value.into_owned()),
                 "limit" => match value.parse() {
                     Ok(limit @ 1..=MAX_LIMIT) => read.limit = limit,

@@ -5,8 +5,8 @@ use axum::http::request::Parts;
 
 use super::ApiError;
 
-/// The one parameter of a route. What is no text (`%ff`) names nothing that is there; axum's
-/// own extractor would say so in plain text.
+/// The one parameter of a route. What is no text (`%ff`, and `%00` to `PostgreSQL`) names nothing
+/// that is there; axum's own extractor would say so in plain text.
 pub(super) struct Segment(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -14,7 +14,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(segment)| Self(segment))
-            .map_err(|_| ApiError::not_found("thing"))
+        let text = path.ok().filter(|Path(segment)| !segment.contains('\0'));
+        text.map(|Path(segment)| Self(segment))
+            .ok_or_else(|| ApiError::not_found("thing"))
     }
 }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use darkroom_shared::job::Status;
+use darkroom_shared::problem::Code;
 use tokio::sync::watch;
 
 use super::{Changes, Phase, Rounds, Running};
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError};
+use crate::metrics::JobMetrics;
 
 /// How often is looked: a deadline is in whole seconds.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,6 +23,8 @@ pub struct Deadlines {
     pub running: Running,
     /// Who watches.
     pub changes: Changes,
+    /// What counts them.
+    pub metrics: JobMetrics,
 }
 
 impl Deadlines {
@@ -37,6 +42,8 @@ impl Deadlines {
         let now = self.database.now().await?;
         for job in self.database.end_overdue(now).await? {
             tracing::info!(job, "the job has missed its deadline");
+            let code = Some(Code::DeadlineMissed);
+            self.metrics.ended(Status::Failed, code);
             self.running.end(&job);
             self.changes.announce(&job);
         }

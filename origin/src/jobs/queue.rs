@@ -143,7 +143,11 @@ impl JobQueue {
             now,
         };
         if let Some(deadline) = deadline {
-            self.check_deadline(&new, deadline).await?;
+            // One that is on record was judged when it came.
+            let id = new.id.to_string();
+            if self.0.database.status(account, &id).await?.is_none() {
+                self.check_deadline(&new, deadline).await?;
+            }
         }
         let job = queued(&new);
         let (database, wake) = (self.0.database.clone(), Arc::clone(&self.0.wake));

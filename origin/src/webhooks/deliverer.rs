@@ -13,7 +13,7 @@ use super::schedule::verdict;
 use super::signing;
 use crate::addresses::Addresses;
 use crate::cause::chain;
-use crate::database::{Database, DatabaseError, DueDelivery};
+use crate::database::{Database, DatabaseError, DueDelivery, Verdict};
 use crate::jobs::{Phase, Rounds};
 use crate::outbound::{Outbound, OutboundError};
 
@@ -102,7 +102,21 @@ impl Deliverer {
 
     async fn attempt(&self, delivery: &DueDelivery) -> Result<(), DeliveryError> {
         let now = self.database.now().await?;
-        let outcome = self.send(delivery, now).await?;
+        let outcome = match self.send(delivery, now).await {
+            Err(error @ DeliveryError::Gone) => {
+                tracing::info!(
+                    id = delivery.id,
+                    error = chain(&error),
+                    "a webhook is not sent"
+                );
+                let verdict = Verdict::Failed;
+                let recorded = self
+                    .database
+                    .record_attempt(delivery, None, None, verdict, now);
+                return Ok(recorded.await?);
+            }
+            outcome => outcome?,
+        };
         let (status, error) = match outcome {
             Ok(status) => (Some(status), None),
             Err(error) => {

@@ -241,6 +241,30 @@ async fn a_job_that_would_miss_its_deadline_is_not_accepted() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_on_record_is_not_refused_for_its_deadline() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    gate.allow(4);
+    let first = origin.submit(&json!({ "prompt": "p" })).await;
+    origin.finished(&first).await;
+    // A million times the work of the first, under an id of its own.
+    let body = json!({
+        "prompt": "p", "width": 2048, "height": 2048, "steps": 150, "n": 10,
+        "webhook_url": "http://127.0.0.1:9/hook",
+    });
+    let mut call = Call::generate(&body).header("prefer", "respond-async");
+    call.query = format!("job={}", uuid::Uuid::now_v7());
+    for deadline in ["86400", "1"] {
+        let answer = origin.call(call.clone().header("darkroom-deadline", deadline));
+        assert_eq!(answer.await.status, StatusCode::ACCEPTED, "{deadline}");
+    }
+    let id = call.query.trim_start_matches("job=");
+    origin.call(Call::delete(&format!("/api/jobs/{id}"))).await;
+    gate.open();
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_that_names_its_job_makes_one_job_however_often_it_is_sent() {
     let origin = Origin::start(Setup::default()).await;
     let id = "0199c0de-0000-7000-8000-000000000001";

@@ -20,6 +20,10 @@ async fn an_unknown_job_and_another_accounts_are_equally_not_there() {
         Call::get("/api/jobs/%ff"),
         Call::delete("/api/jobs/%ff"),
         Call::get("/api/jobs/%ff/events"),
+        Call::get("/api/jobs/%00"),
+        Call::delete("/api/jobs/a%00"),
+        Call::get("/api/images/%00"),
+        Call::get("/api/posts/a%00"),
         Call::get("/api/images/%ff"),
         Call::get("/generated/%ff"),
         Call::get("/api/images/nonsense"),
@@ -64,6 +68,17 @@ async fn an_account_lists_its_own_jobs_page_by_page() {
         uri = format!("/api/jobs?limit=2&cursor={cursor}");
     }
     assert_eq!(found, expected);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_no_database_takes_for_text_is_named() {
+    let origin = Origin::start(Setup::default()).await;
+    for path in ["/api/jobs", "/api/webhooks/deliveries"] {
+        let call = Call::get(&format!("{path}?cursor=a%00"));
+        let problem = origin.call(call).await.problem("invalid_request").await;
+        assert_eq!(problem["errors"][0]["field"], "cursor");
+    }
     origin.stop().await;
 }
 

@@ -125,6 +125,18 @@ async fn a_job_that_is_canceled_or_tried_again_is_counted() {
 }
 
 #[tokio::test]
+async fn a_job_that_misses_its_deadline_is_counted() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let late = Call::generate(&json!({ "prompt": "p" })).header("darkroom-deadline", "1");
+    origin.call(late).await.problem("deadline_missed").await;
+    let missed = r#"darkroom_jobs_ended_total{status="failed",code="deadline_missed"}"#;
+    until(async || value(&scrape(origin.service.admin_router()).await, missed) == 1).await;
+    gate.open();
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_are_told_while_the_database_is_away() {
     let origin = Origin::start(Setup::default()).await;
     let router = origin.service.admin_router();

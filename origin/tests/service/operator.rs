@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::call::Call;
 use crate::support::databases::address;
 use crate::support::engine::StubEngine;
+use crate::support::receiver::Receiver;
 use crate::support::{Origin, Setup};
 
 /// An origin over a folder, and its database as the command line opens it.
@@ -93,6 +94,45 @@ async fn a_job_that_was_canceled_is_made_after_all_when_it_is_retried() {
     );
     let none = database.cancel_any("none", clock::now()).await;
     assert_eq!(none.expect("asked"), Changed::Unknown);
+    database.close().await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_missed_its_deadline_is_made_after_all_when_it_is_retried() {
+    let (engine, gate) = StubEngine::gated();
+    let (_folder, origin, database) = both(engine).await;
+    let late = Call::generate(&json!({ "prompt": "p" })).header("darkroom-deadline", "1");
+    let problem = origin.call(late).await.problem("deadline_missed").await;
+    let id = problem["job"]["id"].as_str().expect("id").to_owned();
+    let retried = database.retry_any(&id, clock::now()).await.expect("asked");
+    assert_eq!(retried, Changed::Done);
+    let overdue = database.end_overdue(clock::now()).await.expect("looked");
+    assert!(overdue.is_empty());
+    gate.open();
+    assert_eq!(origin.finished(&id).await["status"], "succeeded");
+    database.close().await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_that_was_retried_is_told_too() {
+    let (engine, gate) = StubEngine::gated();
+    let (_folder, origin, database) = both(engine).await;
+    let receiver = Receiver::start().await;
+    let told = json!({ "prompt": "p", "webhook_url": receiver.url() });
+    let id = origin.submit(&told).await;
+    database.cancel_any(&id, clock::now()).await.expect("asked");
+    receiver.times(1).await;
+    gate.open();
+    database.retry_any(&id, clock::now()).await.expect("asked");
+    assert_eq!(origin.finished(&id).await["status"], "succeeded");
+    let asked = receiver.times(2).await;
+    let types = asked.iter().map(|asked| asked.json()["type"].clone());
+    let types: Vec<_> = types.collect();
+    assert_eq!(types, ["job.canceled", "job.succeeded"]);
+    // Who drops what comes twice must not take it for that.
+    assert_ne!(asked[0].header("webhook-id"), asked[1].header("webhook-id"));
     database.close().await;
     origin.stop().await;
 }

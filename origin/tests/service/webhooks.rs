@@ -358,6 +358,26 @@ async fn who_shares_a_job_is_told_where_it_says_and_who_leaves_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_no_longer_an_accounts_is_not_tried_for_ever() {
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = Origin::start_in(folder.path(), Setup::default()).await;
+    let receiver = Receiver::start().await;
+    receiver.replies([Reply::Status(500)]);
+    let told = json!({ "prompt": "p", "seed": 1, "webhook_url": receiver.url() });
+    origin.submit(&told).await;
+    attempts(&origin, &[500]).await;
+    // As when its account gives the job up to another in the moment in which it ends.
+    sqlx::query("UPDATE jobs SET account = 'bob'")
+        .execute(&mut database(folder.path()).await)
+        .await
+        .expect("updated");
+    time_passes(folder.path()).await;
+    until(async || deliveries(&origin, "alice").await[0]["state"] == "failed").await;
+    assert_eq!(receiver.asked().len(), 1);
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_called_off_is_told_of_as_canceled() {
     let (engine, gate) = StubEngine::gated();
     let origin = Origin::with(engine).await;
