@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
+use crate::traces::Traces;
 use crate::webhooks::Deliverer;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
@@ -57,6 +58,8 @@ pub struct ServiceOptions {
     pub data_dir: PathBuf,
     /// How servers that callers name are reached.
     pub outbound: Outbound,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 /// A running service: its engine's thread, its tasks, and its router.
@@ -161,6 +164,7 @@ impl Service {
             database: database.clone(),
             addresses: options.addresses.clone(),
             outbound: options.outbound.clone(),
+            traces: options.traces.clone(),
         };
         let app = App {
             secrets: options.secrets.into(),
@@ -184,6 +188,7 @@ impl Service {
                 metrics: metrics.clone(),
             }),
             metrics,
+            traces: options.traces.clone(),
         };
         let worker = Worker {
             machine: machine.clone(),
@@ -195,6 +200,7 @@ impl Service {
             phases: phases.subscribe(),
             state: engine,
             runtime: Handle::current(),
+            traces: options.traces,
         };
         let worker_ended = worker.start(load)?;
         tokio::spawn(heartbeat.keep(phases.subscribe()));
@@ -300,6 +306,7 @@ impl Service {
         };
         tracing::info!(handed_back, "the service has drained");
         self.database.close().await;
+        self.app.traces.flush().await;
         Ok(())
     }
 }

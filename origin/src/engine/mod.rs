@@ -4,6 +4,7 @@ mod revision;
 mod sdxl;
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use darkroom_shared::model::Model;
 use darkroom_shared::recipe::Recipe;
@@ -43,6 +44,8 @@ pub struct Step<'a> {
     pub done: u32,
     /// How many there are.
     pub steps: u32,
+    /// When all was ready for the first of them: the prompt above all.
+    pub prepared: Instant,
     /// Makes a small picture of what can be seen by now.
     pub preview: &'a dyn Fn() -> Result<Picture, EngineError>,
 }

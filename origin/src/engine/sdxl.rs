@@ -147,6 +147,7 @@ impl Engine for SdxlEngine {
                 on_step(&Step {
                     done: done.step,
                     steps: done.steps,
+                    prepared: done.prepared,
                     preview: &|| done.preview().map(picture_of).map_err(failure),
                 })
             })

@@ -3,11 +3,11 @@
 use std::slice;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use darkroom_shared::deadline;
 use darkroom_shared::job::{Generated, Job, Status};
 use darkroom_shared::prefer::Prefer;
@@ -21,6 +21,7 @@ use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
 use crate::database::Priority;
 use crate::jobs::Order;
+use crate::traces::Span;
 use crate::{clock, inputs};
 
 /// Says which preferences were honoured.
@@ -31,6 +32,7 @@ pub(super) async fn generate(
     State(app): State<App>,
     Caller(account): Caller,
     RawQuery(query): RawQuery,
+    Extension(span): Extension<Span>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -60,9 +62,13 @@ pub(super) async fn generate(
         start,
         deadline: deadline_of(&headers)?,
         priority: priority(query.as_deref())?,
+        trace: span.place(),
         now: clock::now(),
     };
+    let accepting = span.child("accept");
+    accepting.set("darkroom.job.id", id.to_string());
     let accepted = app.queue.accept(order).await?;
+    drop(accepting);
     Ok(follow(&app, &account, accepted, prefer).await)
 }
 

@@ -19,6 +19,7 @@ use crate::engine::Picture;
 use crate::metrics::Stage;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
+use crate::traces::Span;
 
 /// Pictures that may wait, raw, for the encoder: the engine waits rather than fill the memory.
 const ENCODING: u32 = 2;
@@ -50,6 +51,8 @@ pub struct Task {
     pub recipe: Recipe,
     /// Tells when the job has ended early.
     pub work: AtWork,
+    /// The span of the try that it belongs to.
+    pub span: Span,
 }
 
 /// Why a picture did not get into the spool.
@@ -119,7 +122,7 @@ impl Delivery {
     }
 
     async fn carry(&self, task: Task, picture: Option<Picture>, encoding: OwnedSemaphorePermit) {
-        let lease = task.job.lease.clone();
+        let (lease, span) = (task.job.lease.clone(), task.span.clone());
         let spooled = match picture {
             Some(picture) => self.put_into_spool(&task, picture).await,
             None => Ok(()),
@@ -131,6 +134,7 @@ impl Delivery {
         };
         if let Err(cause) = delivered {
             let job = &lease.job;
+            span.fail(Code::Internal.as_str());
             tracing::error!(job, error = chain(&*cause), "a picture could not be kept");
             self.endings
                 .failed(&lease, Code::Internal, "the picture could not be kept")
@@ -139,10 +143,11 @@ impl Delivery {
     }
 
     async fn put_into_spool(&self, task: &Task, picture: Picture) -> Result<(), Cause> {
-        let (spool, image, recipe) = (
+        let (spool, image, recipe, span) = (
             self.spool.clone(),
             task.image.id.clone(),
             task.recipe.clone(),
+            task.span.clone(),
         );
         let metrics = self.endings.metrics.jobs.clone();
         let work = move || -> Result<(), SpoolingError> {
@@ -152,6 +157,8 @@ impl Delivery {
             metrics.staged(Stage::Encode, encoded.duration_since(begun));
             spool.write(&image, &file)?;
             metrics.staged(Stage::Spool, encoded.elapsed());
+            span.past("encode", begun, encoded);
+            span.past("spool", encoded, Instant::now());
             Ok(())
         };
         Ok(spawn_blocking(work).await??)
@@ -184,6 +191,8 @@ impl Delivery {
         let mut phases = self.phases.clone();
         let metrics = &self.endings.metrics;
         let begun = Instant::now();
+        let span = task.span.child("upload");
+        span.set("darkroom.bytes", file.len() as i64);
         let mut failures = 0;
         loop {
             if task.work.has_ended() {
@@ -209,6 +218,7 @@ impl Delivery {
                 }
                 Err(error) => {
                     failures += 1;
+                    span.set("darkroom.failures", i64::from(failures));
                     metrics.uploads.retried();
                     tracing::warn!(
                         job = task.job.lease.job,

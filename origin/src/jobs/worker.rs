@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use darkroom_shared::job::Status;
 use darkroom_shared::model::Model;
@@ -16,9 +16,10 @@ use tokio::time::sleep;
 
 use super::{Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
-use crate::database::{Claim, ClaimedJob, DatabaseError, Lease};
+use crate::database::{Claim, ClaimedJob, DatabaseError};
 use crate::engine::{Engine, EngineError, Picture, Start, Step};
 use crate::metrics::Stage;
+use crate::traces::{Span, Traces};
 
 /// What a main thread has; a thread's own default is a quarter of it.
 const STACK: usize = 8 << 20;
@@ -63,6 +64,8 @@ pub struct Worker {
     pub state: watch::Sender<EngineState>,
     /// Where waiting happens.
     pub runtime: Handle,
+    /// Where the spans of its work go.
+    pub traces: Traces,
 }
 
 impl Worker {
@@ -103,10 +106,10 @@ impl Worker {
             revision = model.revision,
             "the engine is ready"
         );
-        while let Some(mut job) = self.next_job() {
+        while let Some((mut job, span)) = self.next_job() {
             // Deliveries hold on to the job, and have no use for it.
             let start = job.start.take();
-            self.make(&*engine, &Arc::new(job), start.as_ref());
+            self.make(&*engine, &Arc::new(job), start.as_ref(), &span);
         }
     }
 
@@ -119,13 +122,17 @@ impl Worker {
             .send_replace(EngineState::Failed(Arc::new(failure)));
     }
 
-    /// Waits for a job; `None` when the service drains.
-    fn next_job(&self) -> Option<ClaimedJob> {
+    /// Waits for a job; `None` when the service drains. The span is that of this try to make it.
+    fn next_job(&self) -> Option<(ClaimedJob, Span)> {
         let mut phases = self.phases.clone();
         self.runtime.block_on(async {
             while *phases.borrow() == Phase::Serving {
+                let asked = SystemTime::now();
                 let pause = match self.claim().await {
-                    Ok(Some(Claim::Job(job))) => return Some(*job),
+                    Ok(Some(Claim::Job(job))) => {
+                        let span = attempt(&self.traces, &job, asked);
+                        return Some((*job, span));
+                    }
                     Ok(Some(Claim::Unreadable { job, source })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
                         let code = Some(Code::Internal);
@@ -166,11 +173,12 @@ impl Worker {
     }
 
     /// Makes the pictures of a job that are not stored yet.
-    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>) {
+    fn make(&self, engine: &dyn Engine, job: &Arc<ClaimedJob>, start: Option<&Start>, span: &Span) {
         let work = self.endings.running.begin(&job.lease);
         self.endings.changes.announce(&job.lease.job);
         tracing::info!(
             job = job.lease.job,
+            trace_id = span.place().map(|place| place.trace_id()),
             images = job.images.len(),
             "the job is taken up"
         );
@@ -188,6 +196,7 @@ impl Worker {
                 image: image.clone(),
                 job: Arc::clone(job),
                 work: work.clone(),
+                span: span.clone(),
             };
             let picture = match self.picture(engine, &task, start) {
                 Ok(picture) => picture,
@@ -219,8 +228,9 @@ impl Worker {
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let metrics = &self.endings.metrics.jobs;
         let begun = Instant::now();
-        let mut last = begun;
+        let (mut prepared, mut last) = (begun, begun);
         let mut on_step = |step: &Step<'_>| {
+            prepared = step.prepared;
             self.pace.measured(last.elapsed(), pixels);
             metrics.stepped(last.elapsed());
             if self.must_stop(task) {
@@ -238,6 +248,9 @@ impl Worker {
             Ok(Ok(picture)) => {
                 metrics.staged(Stage::Steps, last.duration_since(begun));
                 metrics.staged(Stage::Decode, last.elapsed());
+                task.span.past("text", begun, prepared);
+                task.span.past("steps", prepared, last);
+                task.span.past("decode", last, Instant::now());
                 Ok(Some(picture))
             }
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
@@ -260,6 +273,7 @@ impl Worker {
                 tracing::info!(job, "the job was stopped");
             }
             Failure::Error(error @ EngineError::Invalid { .. }) => {
+                task.span.fail(Code::Invalid.as_str());
                 tracing::info!(job, "the engine does not take the request");
                 let message = error.to_string();
                 let failed = self.endings.failed(lease, Code::Invalid, &message);
@@ -267,20 +281,42 @@ impl Worker {
             }
             Failure::Error(error) => {
                 tracing::error!(job, error = chain(&error), "the picture could not be made");
-                self.tried(lease);
+                self.tried(task);
             }
             Failure::Panic(panic) => {
                 tracing::error!(job, panic, "the engine panicked");
-                self.tried(lease);
+                self.tried(task);
             }
         }
     }
 
-    fn tried(&self, lease: &Lease) {
+    fn tried(&self, task: &Task) {
         let code = Code::GenerationFailed;
-        let tried = self.endings.tried(lease, code, "the engine failed");
+        task.span.fail(code.as_str());
+        let tried = self
+            .endings
+            .tried(&task.job.lease, code, "the engine failed");
         self.runtime.block_on(tried);
     }
+}
+
+/// The span of a try to make a job, which was claimed by a call that began when `asked`. What was
+/// before it is told by now, too: nobody worked on it then.
+fn attempt(traces: &Traces, job: &ClaimedJob, asked: SystemTime) -> Span {
+    let (place, claimed) = (traces.at(job.trace), SystemTime::now());
+    if let Some(waited) = job.waited {
+        place.child_since("queue", claimed - waited).end_at(claimed);
+    }
+    let span = place.child_since("attempt", asked);
+    span.set("darkroom.job.id", job.lease.job.clone());
+    span.set("darkroom.attempt", job.lease.token);
+    span.set("darkroom.images", job.images.len() as i64);
+    span.set("darkroom.model", job.recipe.model.clone());
+    span.set("darkroom.steps", i64::from(job.recipe.steps_taken()));
+    span.set("darkroom.width", i64::from(job.recipe.width));
+    span.set("darkroom.height", i64::from(job.recipe.height));
+    span.child_since("claim", asked).end_at(claimed);
+    span
 }
 
 /// What can be seen after a step, where there is to be a preview.

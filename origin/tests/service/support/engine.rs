@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
@@ -107,7 +108,7 @@ impl Engine for StubEngine {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let steps = recipe.steps_taken();
+        let (steps, prepared) = (recipe.steps_taken(), Instant::now());
         for done in 1..=steps {
             if let Some(gate) = &self.gate {
                 gate.pass();
@@ -115,6 +116,7 @@ impl Engine for StubEngine {
             let step = Step {
                 done,
                 steps,
+                prepared,
                 preview: &|| preview(recipe, done),
             };
             if on_step(&step).is_break() {

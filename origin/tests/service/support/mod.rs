@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod call;
+pub mod collector;
 pub mod databases;
 pub mod engine;
 pub mod hang_up;
@@ -18,6 +19,7 @@ use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
+use darkroom_origin::traces::Traces;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
@@ -47,6 +49,7 @@ pub struct Setup {
     pub account_concurrency: u32,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
+    pub traces: Traces,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -59,6 +62,7 @@ impl Default for Setup {
             account_concurrency: 0,
             storage: None,
             keeping: KeeperOptions::default(),
+            traces: Traces::default(),
             shares: None,
         }
     }
@@ -119,6 +123,7 @@ impl Origin {
             keeping: setup.keeping,
             data_dir: folder.to_owned(),
             outbound: outbound(),
+            traces: setup.traces,
         };
         let engine = setup.engine;
         let service = Service::start(options, move || Ok(Box::new(engine)))
