@@ -7,6 +7,7 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { assertDocumented } from "./documented.mjs";
 import { ScriptedOrigin } from "./origin.mjs";
 
 const root = new URL("../../", import.meta.url);
@@ -92,13 +93,15 @@ class Edge {
   }
 
   /** Asks the edge with a valid key; `key: null` sends none. */
-  fetch(path, { key = API_KEY, headers = {}, ...init } = {}) {
+  async fetch(path, { key = API_KEY, headers = {}, ...init } = {}) {
     const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-    return fetch(`${this.url}${path}`, {
+    const response = await fetch(`${this.url}${path}`, {
       redirect: "manual",
       headers: { ...authorization, ...headers },
       ...init,
     });
+    assertDocumented(init.method ?? "GET", path, response.status, response.headers);
+    return response;
   }
 
   /** Sends JSON; `body: undefined` sends none. */
@@ -134,6 +137,7 @@ class Edge {
         response.setEncoding("utf8").on("data", (data) => (text += data));
         response.on("end", () => {
           request.destroy();
+          assertDocumented("POST", path, response.statusCode, new Headers(response.headers));
           resolve({ status: response.statusCode, body: JSON.parse(text) });
         });
       });

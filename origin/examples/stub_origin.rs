@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
 use darkroom_origin::service::{Service, ServiceOptions};
+use darkroom_origin::traces::Traces;
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -31,10 +32,11 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let mut told = signal(SignalKind::terminate())?;
-    let service = Service::start(ServiceOptions::try_from(config)?, move || {
-        Ok(Box::new(Stub { step }))
-    })
-    .await?;
+    let options = ServiceOptions {
+        traces: Traces::from_environment()?,
+        ..ServiceOptions::try_from(config)?
+    };
+    let service = Service::start(options, move || Ok(Box::new(Stub { step }))).await?;
     service
         .engine_ready()
         .await
@@ -107,13 +109,14 @@ impl Stub {
         mut noise: u64,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let steps = recipe.steps_taken();
+        let (steps, prepared) = (recipe.steps_taken(), Instant::now());
         for done in done + 1..=steps {
             sleep(self.step);
             noise = next(noise);
             let step = Step {
                 done,
                 steps,
+                prepared,
                 preview: &|| Ok(picture(recipe, noise)),
                 state: &|| Ok(format!("[{done},{noise}]").into_bytes()),
             };

@@ -4,8 +4,9 @@
 //! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
 //! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
 //! the engine goes on. [`housekeeping`] looks after what is stored, [`webhooks`] tell callers of the
-//! end. Whatever server a caller names is asked through [`outbound`]. [`service`] puts these
-//! together, from what [`config`] says ([`options`]).
+//! end. Whatever server a caller names is asked through [`outbound`]. What happens is counted in
+//! [`metrics`], and told step by step to [`traces`]. [`service`] puts these together, from what
+//! [`config`] says ([`options`]).
 
 pub mod addresses;
 pub mod admin;
@@ -28,6 +29,7 @@ pub mod provenance;
 pub mod service;
 pub mod spool;
 pub mod storage;
+pub mod traces;
 pub mod webhooks;
 
 pub use atomic_file::{check_writable, write_atomically};

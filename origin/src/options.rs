@@ -6,6 +6,7 @@ use crate::housekeeping::KeeperOptions;
 use crate::outbound::{Outbound, SystemLookup};
 use crate::service::ServiceOptions;
 use crate::storage::{Folder, S3, Storage};
+use crate::traces::Traces;
 
 /// A service cannot be made by its settings.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,7 @@ impl TryFrom<Config> for ServiceOptions {
             },
             data_dir: config.data_dir,
             outbound: Outbound::new(config.allowed_networks, SystemLookup)?,
+            traces: Traces::default(),
         })
     }
 }

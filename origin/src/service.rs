@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
+use crate::traces::Traces;
 use crate::webhooks::Deliverer;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
@@ -60,6 +61,8 @@ pub struct ServiceOptions {
     pub data_dir: PathBuf,
     /// How servers that callers name are reached.
     pub outbound: Outbound,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 /// A running service: its engine's thread, its tasks, and its router.
@@ -171,6 +174,7 @@ impl Service {
             database: database.clone(),
             addresses: options.addresses.clone(),
             outbound: options.outbound.clone(),
+            traces: options.traces.clone(),
         };
         let app = App {
             secrets: options.secrets.into(),
@@ -194,6 +198,7 @@ impl Service {
                 metrics: metrics.clone(),
             }),
             metrics,
+            traces: options.traces.clone(),
         };
         let worker = Worker {
             claimer: Claimer {
@@ -203,6 +208,7 @@ impl Service {
                 wake,
                 phases: phases.subscribe(),
                 runtime: Handle::current(),
+                traces: options.traces,
             },
             checkpoints,
             endings,
@@ -316,6 +322,7 @@ impl Service {
         };
         tracing::info!(handed_back, "the service has drained");
         self.database.close().await;
+        self.app.traces.flush().await;
         Ok(())
     }
 }

@@ -102,12 +102,14 @@ function quoted(value) {
 }
 
 /** wrangler.toml without its build, which has been done, and its shield, and with the way to what was
-    built. */
+    built and to the pages. */
 function builtConfig() {
   const text = fs.readFileSync(path.join(ROOT, 'wrangler.toml'), 'utf8');
   const main = path.join(ROOT, 'edge', 'build', 'index.js');
+  const pages = path.join(ROOT, 'edge', 'ui');
   return text
     .replace(/^main = .*$/m, `main = ${JSON.stringify(main)}`)
+    .replace(/^directory = .*$/m, `directory = ${JSON.stringify(pages)}`)
     .replace(/^\[build\]\n(?:(?!\[).*\n)*/m, '')
     .replace(/^\[\[ratelimits\]\]\n(?:(?!\[).*\n)*/m, '');
 }

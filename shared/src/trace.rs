@@ -53,6 +53,12 @@ impl TraceParent {
         Self { span_id, ..self }
     }
 
+    /// Whether who began the trace wants it recorded.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
     /// The trace's id, 32 hex digits.
     #[must_use]
     pub fn trace_id(&self) -> String {
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!(parent.trace_id(), TRACE);
         assert_eq!(parent.span_id(), "00f067aa0ba902b7");
         assert_eq!(parent.to_string(), header);
+        assert!(parent.is_sampled());
         let child = parent.child(0xab).to_string();
         assert_eq!(child, format!("00-{TRACE}-00000000000000ab-01"));
     }
@@ -118,6 +125,7 @@ mod tests {
             };
             let expected = format!("00-{TRACE}-00f067aa0ba902b7-{kept}");
             assert_eq!(parent.to_string(), expected);
+            assert_eq!(parent.is_sampled(), flags != "00");
         }
     }
 

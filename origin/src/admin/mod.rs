@@ -23,7 +23,6 @@ pub struct Admin {
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/metrics", get(metrics::show))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/docs", get(docs::page))
+        .merge(docs::routes())
         .with_state(admin)
 }

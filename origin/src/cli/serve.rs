@@ -9,6 +9,7 @@ use darkroom_origin::cause::chain;
 use darkroom_origin::config::{Config, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::service::{Service, ServiceOptions};
+use darkroom_origin::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -33,13 +34,16 @@ pub fn run(file: Option<&Path>, flags: SettingFlags) -> Result<(), Failure> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let result = runtime.block_on(serve(config));
+    let within = runtime.enter();
+    let traces = Traces::from_environment().map_err(Failure::input)?;
+    drop(within);
+    let result = runtime.block_on(serve(config, traces));
     // A step that is still being computed must not hold up the end.
     runtime.shutdown_background();
     Ok(result?)
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -54,7 +58,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let (model, device) = (config.model.clone(), config.device);
     let embed_recipe = config.embed_recipe;
-    let service = Service::start(ServiceOptions::try_from(config)?, move || {
+    let options = ServiceOptions {
+        traces,
+        ..ServiceOptions::try_from(config)?
+    };
+    let service = Service::start(options, move || {
         let engine = SdxlEngine::open(&model, device)?;
         let engine = if embed_recipe {
             engine

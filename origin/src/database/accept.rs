@@ -4,6 +4,7 @@ use darkroom_shared::job::Status;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::trace::TraceParent;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub struct NewJob {
     pub webhook_url: Option<String>,
     /// When its pictures are of no more use, by [`Database::now`].
     pub deadline: Option<UnixMillis>,
+    /// Where its spans go on.
+    pub trace: Option<TraceParent>,
     /// When it is accepted.
     pub now: UnixMillis,
 }
@@ -110,8 +113,8 @@ impl Database {
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, account, task_id, status, recipe, steps, pixels, previews,
                                created_at, priority, turn, turn_end,
-                               deadline)
-             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING",
+                               deadline, traceparent)
+             VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&id)
         .bind(&job.account)
@@ -125,6 +128,7 @@ impl Database {
         .bind(turn.start)
         .bind(turn.end)
         .bind(job.deadline)
+        .bind(job.trace.map(|trace| trace.to_string()))
         .execute(&mut *transaction)
         .await?;
         if inserted.rows_affected() == 0 {

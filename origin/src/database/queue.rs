@@ -6,6 +6,7 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::trace::TraceParent;
 use sqlx::AssertSqlSafe;
 
 use super::leases::LEASE;
@@ -66,6 +67,8 @@ pub struct ClaimedJob {
     pub previews: u32,
     /// How long it waited for its first claim; `None` where this is a later one.
     pub waited: Option<Duration>,
+    /// Where its spans go on.
+    pub trace: Option<TraceParent>,
 }
 
 /// An image to be made.
@@ -85,7 +88,15 @@ pub struct ClaimedImage {
     pub content_type: String,
 }
 
-type ClaimRow = (String, i64, Option<String>, String, i64, UnixMillis);
+type ClaimRow = (
+    String,
+    i64,
+    Option<String>,
+    String,
+    i64,
+    UnixMillis,
+    Option<String>,
+);
 
 impl Database {
     /// Claims the job whose turn it is for `holder`, who has it until [`LEASE`] from `now` unless
@@ -123,7 +134,7 @@ impl Database {
              WHERE sequence = (SELECT sequence FROM jobs
                                WHERE status = 'queued' AND run_after <= $1 {of_account}
                                ORDER BY turn, sequence LIMIT 1 {})
-             RETURNING id, token, task_id, recipe, previews, created_at",
+             RETURNING id, token, task_id, recipe, previews, created_at, traceparent",
             self.dialect.skip_locked()
         );
         let mut claim = sqlx::query_as(AssertSqlSafe(statement))
@@ -134,7 +145,7 @@ impl Database {
             claim = claim.bind(account);
         }
         let row: Option<ClaimRow> = claim.fetch_optional(&mut *transaction).await?;
-        let Some((id, token, task_id, recipe, previews, created_at)) = row else {
+        let Some((id, token, task_id, recipe, previews, created_at, trace)) = row else {
             return Ok(None);
         };
         let recipe: Recipe = match serde_json::from_str(&recipe) {
@@ -178,6 +189,7 @@ impl Database {
             previews: previews as u32,
             waited: (token == 1)
                 .then(|| Duration::from_millis(now.saturating_sub(created_at).max(0) as u64)),
+            trace: trace.as_deref().and_then(TraceParent::parse),
         }))))
     }
 

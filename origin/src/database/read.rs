@@ -2,6 +2,7 @@
 
 use darkroom_shared::job::{Image, Job, Page, Status};
 use darkroom_shared::request::Visibility;
+use darkroom_shared::trace::TraceParent;
 use sqlx::AssertSqlSafe;
 
 use super::rows::{ImageRow, JobRow, cut, places, unreadable};
@@ -18,6 +19,8 @@ pub struct StoredJob {
     pub place: Place,
     /// Pixels of one step.
     pub pixels: u64,
+    /// Where its spans go on.
+    pub trace: Option<TraceParent>,
 }
 
 impl Database {

@@ -4,6 +4,7 @@ use darkroom_shared::job::{Image, Job, JobError, Progress, Status, Variant};
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
+use darkroom_shared::trace::TraceParent;
 
 use super::{DatabaseError, Place, StoredJob, variants};
 use crate::addresses::Addresses;
@@ -31,6 +32,9 @@ pub(super) struct JobRow {
     finished_at: Option<i64>,
     error_code: Option<String>,
     error_message: Option<String>,
+    /// Not there in a database that an operator looks at before a service has migrated it.
+    #[sqlx(default)]
+    traceparent: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -79,6 +83,7 @@ impl JobRow {
                 sequence: self.sequence,
             },
             pixels: self.pixels as u64,
+            trace: self.traceparent.as_deref().and_then(TraceParent::parse),
             job: self.into_job()?,
         })
     }

@@ -5,6 +5,7 @@ mod sdxl;
 mod texts;
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use darkroom_shared::model::Model;
 use darkroom_shared::recipe::Recipe;
@@ -75,6 +76,8 @@ pub struct Step<'a> {
     pub done: u32,
     /// How many there are.
     pub steps: u32,
+    /// When all was ready for the first of them: the prompt above all.
+    pub prepared: Instant,
     /// Makes a small picture of what can be seen by now.
     pub preview: &'a dyn Fn() -> Result<Picture, EngineError>,
     /// All that it takes to go on from here; asked for only where [`Engine::numbers`] has a name.

@@ -243,6 +243,7 @@ fn told(
     on_step(&Step {
         done: done.step,
         steps: done.steps,
+        prepared: done.prepared,
         preview: &|| done.preview().map(picture_of).map_err(failure),
         state: &|| {
             let state = done.state().map_err(failure)?;

@@ -15,6 +15,7 @@ use crate::jobs::{EngineState, JobQueue, Phase};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::storage::Storage;
+use crate::traces::Traces;
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct App {
     pub outbound: Outbound,
     /// What counts requests.
     pub metrics: Metrics,
+    /// Where their spans go.
+    pub traces: Traces,
 }
 
 impl App {

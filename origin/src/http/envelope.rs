@@ -1,26 +1,30 @@
-//! What every request and answer has: an id, a line in the log, errors in one form.
+//! What every request and answer has: an id, a span, a line in the log, errors in one form.
 
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use darkroom_shared::problem::Code;
 use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{App, error};
+use crate::traces::Span;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives a request its id, logs it, and finishes its answer.
 ///
 /// The log has the route, not the path, and no query: neither ids nor words of callers.
-pub(super) async fn wrap(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn wrap(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
     let method = request.method().clone();
-    let trace_id = trace(request.headers()).map(|trace| trace.trace_id());
+    let traced = begin_span(&app, &request);
+    request.extensions_mut().insert(traced.clone());
+    let trace_id = traced.place().map(|place| place.trace_id());
     let span = tracing::info_span!("request", id, trace_id);
     async {
         let begun = Instant::now();
@@ -29,7 +33,8 @@ pub(super) async fn wrap(State(app): State<App>, request: Request, next: Next) -
             .extensions()
             .get::<Route>()
             .map(|route| route.0.clone());
-        if let Some(code) = error::code(&response) {
+        let code = error::code(&response);
+        if let Some(code) = code {
             app.metrics.requests.problem(code);
         }
         let mut response = error::finish(response, &id);
@@ -37,6 +42,7 @@ pub(super) async fn wrap(State(app): State<App>, request: Request, next: Next) -
         app.metrics
             .requests
             .answered(method.as_str(), route.as_deref(), status, elapsed);
+        end_span(&traced, &method, route.as_deref(), status, code);
         tracing::info!(
             %method,
             route,
@@ -72,6 +78,26 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     is_plain.then(|| id.to_owned())
+}
+
+/// The request's span. Whoever asks every few seconds whether all is well has no use for one.
+fn begin_span(app: &App, request: &Request) -> Span {
+    match request.uri().path() {
+        "/healthz" | "/readyz" => Span::default(),
+        _ => app.traces.request(trace(request.headers())),
+    }
+}
+
+fn end_span(span: &Span, method: &Method, route: Option<&str>, status: u16, code: Option<Code>) {
+    span.set("http.request.method", method.to_string());
+    if let Some(route) = route {
+        span.rename(format!("{method} {route}"));
+        span.set("http.route", route.to_owned());
+    }
+    span.set("http.response.status_code", i64::from(status));
+    if let Some(code) = code.filter(|_| status >= 500) {
+        span.fail(code.as_str());
+    }
 }
 
 /// The trace that the edge is in.

@@ -3,11 +3,11 @@
 use std::slice;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use darkroom_shared::changes::Changes;
 use darkroom_shared::deadline;
 use darkroom_shared::job::{Generated, Job, Status};
@@ -23,6 +23,7 @@ use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
 use crate::database::Priority;
 use crate::jobs::Order;
+use crate::traces::Span;
 use crate::{clock, inputs};
 
 /// Says which preferences were honoured.
@@ -33,12 +34,13 @@ pub(super) async fn generate(
     State(app): State<App>,
     Caller(account): Caller,
     RawQuery(query): RawQuery,
+    Extension(span): Extension<Span>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
     let request = GenerateRequest::within(app.outbound.reach(), &body)?;
-    let asked = Asked::new(&account, query.as_deref(), &headers)?;
+    let asked = Asked::new(&account, query.as_deref(), &headers, &span)?;
     asked.make(&app, request, None).await
 }
 
@@ -48,6 +50,7 @@ pub(super) async fn regenerate(
     Caller(account): Caller,
     Segment(image): Segment,
     RawQuery(query): RawQuery,
+    Extension(span): Extension<Span>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -55,7 +58,7 @@ pub(super) async fn regenerate(
         require_json(&headers)?;
     }
     let changes = Changes::from_json(&body)?;
-    let asked = Asked::new(&account, query.as_deref(), &headers)?;
+    let asked = Asked::new(&account, query.as_deref(), &headers, &span)?;
     let Some(original) = app.database.original(&account, &image).await? else {
         // It may have been deleted since the job was accepted.
         let job = app.queue.job(&account, &asked.id.to_string()).await?;
@@ -73,16 +76,23 @@ struct Asked<'a> {
     prefer: Prefer,
     deadline: Option<u32>,
     priority: Priority,
+    span: &'a Span,
 }
 
 impl<'a> Asked<'a> {
-    fn new(account: &'a str, query: Option<&str>, headers: &HeaderMap) -> Result<Self, ApiError> {
+    fn new(
+        account: &'a str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        span: &'a Span,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
             account,
             id: job_id(query)?,
             prefer: preference(headers),
             deadline: deadline_of(headers)?,
             priority: priority(query)?,
+            span,
         })
     }
 
@@ -99,6 +109,7 @@ impl<'a> Asked<'a> {
             prefer,
             deadline,
             priority,
+            span,
         } = self;
         let model = app.model()?;
         let (models, seed) = (slice::from_ref(&*model), random_seed()?);
@@ -124,9 +135,13 @@ impl<'a> Asked<'a> {
             previous,
             deadline,
             priority,
+            trace: span.place(),
             now: clock::now(),
         };
+        let accepting = span.child("accept");
+        accepting.set("darkroom.job.id", id.to_string());
         let accepted = app.queue.accept(order).await?;
+        drop(accepting);
         Ok(follow(app, account, accepted, prefer).await)
     }
 }

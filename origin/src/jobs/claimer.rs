@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use darkroom_shared::job::Status;
 use darkroom_shared::problem::Code;
@@ -17,6 +17,7 @@ use super::{AtWork, Endings, Phase};
 use crate::cause::chain;
 use crate::database::{Claim, ClaimedJob, DatabaseError};
 use crate::engine::Engine;
+use crate::traces::{Span, Traces};
 
 /// Before asking a database again that has just failed.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub struct Claimer {
     pub phases: watch::Receiver<Phase>,
     /// Where waiting happens.
     pub runtime: Handle,
+    /// Where the spans of its work go.
+    pub traces: Traces,
 }
 
 /// A job that is next. Its lease is kept, and whoever ends it is heard, from the claim on.
@@ -48,6 +51,8 @@ pub struct Next {
     pub job: ClaimedJob,
     /// Its place among those at work.
     pub work: AtWork,
+    /// The span of this try to make it.
+    pub span: Span,
 }
 
 /// A job that is being waited for and made ready.
@@ -92,10 +97,16 @@ impl Claimer {
         let mut phases = self.phases.clone();
         self.runtime.block_on(async {
             while *phases.borrow() == Phase::Serving {
+                let asked = SystemTime::now();
                 let pause = match self.claim().await {
                     Ok(Some(Claim::Job(job))) => {
                         let work = self.endings.running.begin(&job.lease);
-                        return Some(Next { job: *job, work });
+                        let span = attempt(&self.traces, &job, asked);
+                        return Some(Next {
+                            job: *job,
+                            work,
+                            span,
+                        });
                     }
                     Ok(Some(Claim::Unreadable { job, source })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
@@ -158,4 +169,23 @@ fn prepare(engine: &dyn Engine, job: &ClaimedJob) {
     if !matches!(prepared, Ok(Ok(()))) {
         tracing::info!(job = job.lease.job, "the engine could not prepare");
     }
+}
+
+/// The span of a try to make a job, which was claimed by a call that began when `asked`. What was
+/// before it is told by now, too: nobody worked on it then.
+fn attempt(traces: &Traces, job: &ClaimedJob, asked: SystemTime) -> Span {
+    let (place, claimed) = (traces.at(job.trace), SystemTime::now());
+    if let Some(waited) = job.waited {
+        place.child_since("queue", claimed - waited).end_at(claimed);
+    }
+    let span = place.child_since("attempt", asked);
+    span.set("darkroom.job.id", job.lease.job.clone());
+    span.set("darkroom.attempt", job.lease.token);
+    span.set("darkroom.images", job.images.len() as i64);
+    span.set("darkroom.model", job.recipe.model.clone());
+    span.set("darkroom.steps", i64::from(job.recipe.steps_taken()));
+    span.set("darkroom.width", i64::from(job.recipe.width));
+    span.set("darkroom.height", i64::from(job.recipe.height));
+    span.child_since("claim", asked).end_at(claimed);
+    span
 }

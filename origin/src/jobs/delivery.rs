@@ -19,6 +19,7 @@ use crate::engine::Picture;
 use crate::metrics::Stage;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
+use crate::traces::Span;
 
 /// Pictures that may wait, raw, for the encoder: the engine waits rather than fill the memory.
 const ENCODING: u32 = 2;
@@ -53,6 +54,8 @@ pub struct Task {
     pub recipe: Recipe,
     /// Tells when the job has ended early.
     pub work: AtWork,
+    /// The span of the try that it belongs to.
+    pub span: Span,
 }
 
 impl Task {
@@ -132,7 +135,7 @@ impl Delivery {
     }
 
     async fn carry(&self, task: Task, picture: Option<Picture>, encoding: OwnedSemaphorePermit) {
-        let lease = task.job.lease.clone();
+        let (lease, span) = (task.job.lease.clone(), task.span.clone());
         let spooled = match picture {
             Some(picture) => self.put_into_spool(&task, picture).await,
             None => Ok(()),
@@ -144,6 +147,7 @@ impl Delivery {
         };
         if let Err(cause) = delivered {
             let job = &lease.job;
+            span.fail(Code::Internal.as_str());
             tracing::error!(job, error = chain(&*cause), "a picture could not be kept");
             self.endings
                 .failed(&lease, Code::Internal, "the picture could not be kept")
@@ -152,10 +156,11 @@ impl Delivery {
     }
 
     async fn put_into_spool(&self, task: &Task, picture: Picture) -> Result<(), Cause> {
-        let (spool, image, recipe) = (
+        let (spool, image, recipe, span) = (
             self.spool.clone(),
             task.image.id.clone(),
             task.recipe.clone(),
+            task.span.clone(),
         );
         let metrics = self.endings.metrics.jobs.clone();
         let work = move || -> Result<(), SpoolingError> {
@@ -165,6 +170,8 @@ impl Delivery {
             metrics.staged(Stage::Encode, encoded.duration_since(begun));
             spool.write(&image, &file)?;
             metrics.staged(Stage::Spool, encoded.elapsed());
+            span.past("encode", begun, encoded);
+            span.past("spool", encoded, Instant::now());
             Ok(())
         };
         Ok(spawn_blocking(work).await??)
@@ -202,6 +209,8 @@ impl Delivery {
         let (object, file) = self.read(task).await?;
         let metrics = &self.endings.metrics;
         let begun = Instant::now();
+        let span = task.span.child("upload");
+        span.set("darkroom.bytes", file.len() as i64);
         let mut failures = 0;
         loop {
             if task.work.has_ended() {
@@ -227,6 +236,7 @@ impl Delivery {
                 }
                 Err(error) => {
                     failures += 1;
+                    span.set("darkroom.failures", i64::from(failures));
                     metrics.uploads.retried();
                     tracing::warn!(
                         job = task.job.lease.job,

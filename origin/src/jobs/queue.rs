@@ -8,6 +8,7 @@ use darkroom_shared::key::object_key;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
 use darkroom_shared::timestamp::UnixMillis;
+use darkroom_shared::trace::TraceParent;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -65,6 +66,8 @@ pub struct Order<'a> {
     pub deadline: Option<u32>,
     /// How it stands beside others.
     pub priority: Priority,
+    /// Where its spans go on.
+    pub trace: Option<TraceParent>,
     /// When it is handed in.
     pub now: UnixMillis,
 }
@@ -140,6 +143,7 @@ impl JobQueue {
             priority: order.priority,
             webhook_url: order.request.webhook_url.clone(),
             deadline: self.moment(deadline).await?,
+            trace: order.trace,
             now,
         };
         if let Some(deadline) = deadline {

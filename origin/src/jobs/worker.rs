@@ -115,7 +115,15 @@ impl Worker {
 
     /// Makes the pictures of a job that are not stored yet; the job after it, where that was looked
     /// for meanwhile.
-    fn make(&self, engine: &Arc<dyn Engine>, Next { mut job, work }: Next) -> Option<Ahead> {
+    fn make(
+        &self,
+        engine: &Arc<dyn Engine>,
+        Next {
+            mut job,
+            work,
+            span,
+        }: Next,
+    ) -> Option<Ahead> {
         let mut making = Making {
             engine,
             // Deliveries hold on to the job, and have no use for these.
@@ -127,6 +135,7 @@ impl Worker {
         self.endings.changes.announce(&job.lease.job);
         tracing::info!(
             job = job.lease.job,
+            trace_id = span.place().map(|place| place.trace_id()),
             images = job.images.len(),
             "the job is taken up"
         );
@@ -140,6 +149,7 @@ impl Worker {
                 image: image.clone(),
                 job: Arc::clone(&job),
                 work: work.clone(),
+                span: span.clone(),
             };
             let picture = match self.picture(&mut making, &task) {
                 Ok(picture) => picture,
@@ -181,8 +191,9 @@ impl Worker {
             .checkpoints
             .of(lease, &task.image.id, numbers.as_deref());
         let begun = Instant::now();
-        let mut last = begun;
+        let (mut prepared, mut last) = (begun, begun);
         let mut on_step = |step: &Step<'_>| {
+            prepared = step.prepared;
             let took = last.elapsed();
             self.pace.measured(took, pixels);
             metrics.stepped(took);
@@ -223,6 +234,9 @@ impl Worker {
             Ok(Ok(picture)) => {
                 metrics.staged(Stage::Steps, last.duration_since(begun));
                 metrics.staged(Stage::Decode, last.elapsed());
+                task.span.past("text", begun, prepared);
+                task.span.past("steps", prepared, last);
+                task.span.past("decode", last, Instant::now());
                 Ok(Some(picture))
             }
             Ok(Err(EngineError::Canceled)) if self.must_stop(task) => Err(Failure::Stopped),
@@ -303,6 +317,7 @@ impl Worker {
                 tracing::info!(job, "the job was stopped");
             }
             Failure::Error(error @ EngineError::Invalid { .. }) => {
+                task.span.fail(Code::Invalid.as_str());
                 tracing::info!(job, "the engine does not take the request");
                 let message = error.to_string();
                 let failed = self.endings.failed(lease, Code::Invalid, &message);
@@ -310,18 +325,21 @@ impl Worker {
             }
             Failure::Error(error) => {
                 tracing::error!(job, error = chain(&error), "the picture could not be made");
-                self.tried(lease);
+                self.tried(task);
             }
             Failure::Panic(panic) => {
                 tracing::error!(job, panic, "the engine panicked");
-                self.tried(lease);
+                self.tried(task);
             }
         }
     }
 
-    fn tried(&self, lease: &Lease) {
+    fn tried(&self, task: &Task) {
         let code = Code::GenerationFailed;
-        let tried = self.endings.tried(lease, code, "the engine failed");
+        task.span.fail(code.as_str());
+        let tried = self
+            .endings
+            .tried(&task.job.lease, code, "the engine failed");
         self.runtime.block_on(tried);
     }
 }

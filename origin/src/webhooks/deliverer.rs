@@ -16,6 +16,7 @@ use crate::cause::chain;
 use crate::database::{Database, DatabaseError, DueDelivery, Verdict};
 use crate::jobs::{Phase, Rounds};
 use crate::outbound::{Outbound, OutboundError};
+use crate::traces::Traces;
 
 /// How often is looked for what is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub struct Deliverer {
     pub addresses: Addresses,
     /// How receivers are reached.
     pub outbound: Outbound,
+    /// Where the spans of attempts go.
+    pub traces: Traces,
 }
 
 /// Why an event was not sent, and no fault of the receiver's.
@@ -145,13 +148,22 @@ impl Deliverer {
     ) -> Result<Result<u16, OutboundError>, DeliveryError> {
         let (account, job) = (&delivery.account, &delivery.job_id);
         let job = self.database.job(account, job, &self.addresses).await?;
+        let trace = job.as_ref().and_then(|stored| stored.trace);
         let body = event(delivery, job.map(|stored| stored.job))?;
         let secrets = self.database.signing_secrets(account, now).await?;
         let headers = signing::headers(&delivery.id, now.div_euclid(1000), &body, &secrets)?;
+        let span = self.traces.at(trace).ask("webhook");
+        span.set("darkroom.webhook.id", delivery.id.clone());
+        span.set("darkroom.attempt", i64::from(delivery.attempts));
         let sent = self
             .outbound
-            .post_json(&delivery.url, headers, body, PATIENCE);
-        Ok(sent.await)
+            .post_json(&delivery.url, headers, body, PATIENCE)
+            .await;
+        match &sent {
+            Ok(status) => span.set("http.response.status_code", i64::from(*status)),
+            Err(error) => span.fail(class(error).as_str()),
+        }
+        Ok(sent)
     }
 }
 

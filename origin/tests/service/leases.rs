@@ -93,6 +93,7 @@ pub fn job(images: usize) -> NewJob {
         priority: Priority::Normal,
         webhook_url: None,
         deadline: None,
+        trace: None,
         now: 0,
     }
 }

@@ -34,5 +34,6 @@ mod retention;
 mod s3;
 mod shared;
 mod support;
+mod traces;
 mod variants;
 mod webhooks;

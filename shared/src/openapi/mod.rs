@@ -93,12 +93,24 @@ fn describe(operation: &Operation) -> Value {
     if let Some(body) = operation.body {
         described["requestBody"] = request_body(body);
     }
-    if !operation.scopes.is_empty() {
-        described["security"] = json!([{ "key": operation.scopes }]);
-        let scopes = operation.scopes.join("` or `");
-        described["description"] = format!("Needs the scope `{scopes}`.").into();
-    }
+    let (security, description) = security(operation);
+    described["security"] = security;
+    described["description"] = description.into();
     described
+}
+
+/// Who may, for programs and for people. An empty alternative is none at all.
+fn security(operation: &Operation) -> (Value, String) {
+    let scopes = operation.scopes.join("` or `");
+    if operation.scopes.is_empty() {
+        (json!([]), "Anybody may.".to_owned())
+    } else if operation.is_public {
+        let description = format!("Anybody may; the scope `{scopes}` shows more.");
+        (json!([{}, { "key": operation.scopes }]), description)
+    } else {
+        let description = format!("Needs the scope `{scopes}`.");
+        (json!([{ "key": operation.scopes }]), description)
+    }
 }
 
 /// `get_api_jobs_id`: what generators name functions by.
@@ -186,18 +198,21 @@ mod tests {
     use crate::request::Format;
     use crate::scope::Scope;
 
-    /// The edge's table, read as text: it is compiled for Workers alone.
-    fn edges_routes() -> BTreeSet<(String, String)> {
+    /// The edge's table, read as text: it is compiled for Workers alone. Method, path, and who may.
+    fn edges_routes() -> BTreeSet<(String, String, String)> {
         let source = include_str!("../../../edge/src/routes.rs");
         let table = source.split("const TABLE").nth(1).expect("a table");
         let table = table.split("\n];").next().expect("its end");
         let mut path = String::new();
         let mut routes = BTreeSet::new();
-        for literal in table.split('"').skip(1).step_by(2) {
+        let mut parts = table.split('"').skip(1);
+        while let (Some(literal), Some(rest)) = (parts.next(), parts.next()) {
             if literal.starts_with('/') {
                 literal.clone_into(&mut path);
             } else {
-                routes.insert((literal.to_owned(), path.clone()));
+                let action = rest.split("Action::").nth(1).expect("an action");
+                let action = action.split('(').next().expect("its kind");
+                routes.insert((literal.to_owned(), path.clone(), action.to_owned()));
             }
         }
         routes
@@ -209,7 +224,17 @@ mod tests {
         assert!(routes.len() > 20, "{routes:?}");
         let listed: BTreeSet<_> = OPERATIONS
             .iter()
-            .map(|operation| (operation.method.to_owned(), operation.path.to_owned()))
+            .map(|operation| {
+                let who = match operation {
+                    Operation { scopes: [], .. } => "Open",
+                    Operation {
+                        is_public: true, ..
+                    } => "Public",
+                    Operation { .. } => "For",
+                };
+                let Operation { method, path, .. } = operation;
+                ((*method).to_owned(), (*path).to_owned(), who.to_owned())
+            })
             .collect();
         assert_eq!(listed, routes);
         assert_eq!(listed.len(), OPERATIONS.len());

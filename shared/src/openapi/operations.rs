@@ -12,6 +12,8 @@ pub struct Operation {
     pub summary: &'static str,
     /// One of these is enough; none means that anybody may.
     pub scopes: &'static [&'static str],
+    /// Whether anybody may all the same, and sees less without a key.
+    pub is_public: bool,
     /// The schema of the body.
     pub body: Option<Body>,
     /// Answers that are no problem.
@@ -86,6 +88,7 @@ const fn open(method: &'static str, path: &'static str, summary: &'static str) -
         path,
         summary,
         scopes: &[],
+        is_public: false,
         body: None,
         answers: &[],
         problems: &[ANY],
@@ -206,6 +209,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         scopes: POSTS_READER,
+        is_public: true,
         answers: &[(200, Json("Page_Post")), (304, Empty)],
         problems: &[ANY, KEYED, &[422], ORIGIN],
         parameters: &[
@@ -235,6 +239,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         scopes: POSTS_READER,
+        is_public: true,
         answers: &[(200, Json("Post")), (304, Empty)],
         problems: &[ANY, KEYED, THING, ORIGIN],
         parameters: &["If-None-Match"],

@@ -19,6 +19,7 @@ mod text;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use burn::tensor::{DType, Tensor};
 use serde_json::{Map, Value};
@@ -67,6 +68,8 @@ pub struct StepDone<'a> {
     pub steps: u32,
     /// Which picture, from 0.
     pub image: u32,
+    /// When the device had done all that comes before the present picture's first step.
+    pub prepared: Instant,
     pipeline: &'a Pipeline,
     done: usize,
     run: &'a Resumed,
@@ -261,6 +264,9 @@ impl Pipeline {
                 (now, state.done)
             }
         };
+        // Once a picture, so that the time of words can be told from that of steps.
+        self.sync()?;
+        let ready = Instant::now();
         let order = prepared.plan.order;
         let steps = prepared.plan.steps.len().div_ceil(order) as u32;
         denoise(&mut prepared, begin, &mut now, &mut |done, now, clean| {
@@ -268,6 +274,7 @@ impl Pipeline {
                 step: done.div_ceil(order) as u32,
                 steps,
                 image,
+                prepared: ready,
                 pipeline: self,
                 done,
                 run: now,
@@ -293,6 +300,12 @@ impl Pipeline {
         let unscaled = latents.div_scalar(self.vae.config().scaling_factor);
         let vae = self.vae.network()?;
         Ok(to_unit(vae.decode(unscaled.cast(self.vae.dtype()))))
+    }
+
+    /// Waits until the device has done all that it was given.
+    fn sync(&self) -> Result<(), RunError> {
+        let done = self.unet.device().sync();
+        done.map_err(|error| RunError::Device(error.to_string()))
     }
 
     fn preview(&self, clean: Tensor<4>) -> Result<Picture, RunError> {

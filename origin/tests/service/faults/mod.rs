@@ -10,4 +10,5 @@ mod process;
 mod proxy;
 mod receivers;
 mod stores;
+mod traces;
 mod world;

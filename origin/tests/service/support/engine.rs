@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
@@ -75,7 +75,7 @@ impl StubEngine {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let steps = recipe.steps_taken();
+        let (steps, prepared) = (recipe.steps_taken(), Instant::now());
         for done in done + 1..=steps {
             if let Some(gate) = &self.gate {
                 gate.pass();
@@ -85,6 +85,7 @@ impl StubEngine {
             let step = Step {
                 done,
                 steps,
+                prepared,
                 preview: &|| preview(recipe, done),
                 state: &|| Ok([&done.to_le_bytes()[..], &digest].concat()),
             };

@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod call;
+pub mod collector;
 pub mod databases;
 pub mod engine;
 pub mod hang_up;
@@ -18,6 +19,7 @@ use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
+use darkroom_origin::traces::Traces;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
@@ -48,6 +50,7 @@ pub struct Setup {
     pub checkpoint_every: Option<Duration>,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
+    pub traces: Traces,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -61,6 +64,7 @@ impl Default for Setup {
             checkpoint_every: None,
             storage: None,
             keeping: KeeperOptions::default(),
+            traces: Traces::default(),
             shares: None,
         }
     }
@@ -122,6 +126,7 @@ impl Origin {
             keeping: setup.keeping,
             data_dir: folder.to_owned(),
             outbound: outbound(),
+            traces: setup.traces,
         };
         let engine = setup.engine;
         let service = Service::start(options, move || Ok(Box::new(engine)))
