@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use super::claimer::{Ahead, Next};
 use super::{Checkpoints, Claimer, Delivery, Endings, Pace, Phase, Preview, Task};
 use crate::cause::chain;
-use crate::database::{FoundCheckpoint, Lease};
+use crate::database::FoundCheckpoint;
 use crate::engine::{Engine, EngineError, Picture, Start, Step};
 use crate::metrics::Stage;
 

@@ -4,8 +4,23 @@ use serde_json::{Value, json};
 
 /// All of them, by name.
 pub(super) fn all() -> Value {
+    let described = list().map(|(name, place, schema, description)| {
+        let parameter = json!({
+            "name": name,
+            "in": place,
+            "required": place == "path",
+            "schema": schema,
+            "description": description,
+        });
+        (name.to_owned(), parameter)
+    });
+    Value::Object(described.into_iter().collect())
+}
+
+/// Name, place, schema, description.
+fn list() -> [(&'static str, &'static str, Value, &'static str); 22] {
     let text = json!({ "type": "string" });
-    let list = [
+    [
         ("id", "path", text.clone(), "The thing's id"),
         ("file", "path", text.clone(), "The picture's file name"),
         (
@@ -98,16 +113,5 @@ pub(super) fn all() -> Value {
             text,
             "The `ETag` of a copy in hand",
         ),
-    ];
-    let described = list.map(|(name, place, schema, description)| {
-        let parameter = json!({
-            "name": name,
-            "in": place,
-            "required": place == "path",
-            "schema": schema,
-            "description": description,
-        });
-        (name.to_owned(), parameter)
-    });
-    Value::Object(described.into_iter().collect())
+    ]
 }

@@ -87,14 +87,9 @@ fn written(attributes: &[KeyValue]) -> String {
         Value::IntValue(number) => Some(number.to_string()),
         _ => None,
     };
-    attributes
-        .iter()
-        .map(|attribute| {
-            format!(
-                "{}={}\n",
-                attribute.key,
-                value(attribute).unwrap_or_default()
-            )
-        })
-        .collect()
+    let line = |attribute: &KeyValue| {
+        let value = value(attribute).unwrap_or_default();
+        [&attribute.key, "=", &value, "\n"].concat()
+    };
+    attributes.iter().map(line).collect()
 }
