@@ -72,7 +72,10 @@ pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
         request_id: &call.request_id,
         trace: call.observed.trace(),
     };
-    let Flown { answer, role } = fly(&call, None, &order, &origin).await;
+    let begun = now();
+    let answer = order.hand_in(&origin).await;
+    call.observed.asked_origin_since(begun);
+    let role = Role::Led;
     let answer = charged(&call, &mut taken, charge, n, role, answer).await?;
     let made = Made {
         answer,

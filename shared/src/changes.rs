@@ -93,10 +93,10 @@ impl Changes {
                 message: "is not kept: send it again, or null to go without".to_owned(),
             })
             .collect();
-        match errors.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::fields(Code::Invalid, errors)),
+        if errors.is_empty() {
+            return Ok(());
         }
+        Err(Problem::fields(Code::Invalid, errors))
     }
 
     /// The fields that the image was asked for by.

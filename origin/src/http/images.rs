@@ -24,9 +24,10 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page<ListedImage>>, ApiError> {
     let query = query.as_deref().unwrap_or_default();
-    let which = match deleted(query)? {
-        true => Which::Restorable(clock::now()),
-        false => Which::Own,
+    let which = if deleted(query)? {
+        Which::Restorable(clock::now())
+    } else {
+        Which::Own
     };
     page(&app, &account, which, query).await
 }
