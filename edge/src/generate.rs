@@ -48,11 +48,10 @@ pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let origin = settings::origin(&call.env)?;
     let changes = Changes::from_json(&body)?;
-    let n = changes.n()?;
     if changes.asks_for_private() {
         delivery::check_offered(&call.env, Visibility::Private)?;
     }
-    drop(changes);
+    let n = changes.n()?;
     let deadline = call.header(deadline::HEADER);
     let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
     let job = match &call.attempt {
