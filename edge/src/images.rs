@@ -60,8 +60,13 @@ pub async fn restore(call: &Call, caller: &Caller) -> Answer {
     if answer.status == 200 {
         let restored = answer.json::<Value>();
         let restored = restored.map_err(|_| crate::sending::unreachable_origin())?;
-        let key = restored.get("key").and_then(Value::as_str);
-        pictures::remember(call, key.unwrap_or_default()).await?;
+        let variants = restored.get("variants").and_then(Value::as_array);
+        // The picture, and its smaller copies.
+        for file in variants.into_iter().flatten().chain([&restored]) {
+            if let Some(key) = file.get("key").and_then(Value::as_str) {
+                pictures::remember(call, key).await?;
+            }
+        }
     }
     respond::relay(call, &answer, &origin).await
 }
