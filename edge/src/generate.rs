@@ -48,11 +48,10 @@ pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
     let prefer = Prefer::parse(&call.header("prefer").unwrap_or_default());
     let origin = settings::origin(&call.env)?;
     let changes = Changes::from_json(&body)?;
-    let n = changes.n()?;
     if changes.asks_for_private() {
         delivery::check_offered(&call.env, Visibility::Private)?;
     }
-    drop(changes);
+    let n = changes.n()?;
     let deadline = call.header(deadline::HEADER);
     let deadline = deadline.as_deref().map(deadline::parse).transpose()?;
     let job = match &call.attempt {
@@ -72,7 +71,10 @@ pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
         request_id: &call.request_id,
         trace: call.observed.trace(),
     };
-    let Flown { answer, role } = fly(&call, None, &order, &origin).await;
+    let begun = now();
+    let answer = order.hand_in(&origin).await;
+    call.observed.asked_origin_since(begun);
+    let role = Role::Led;
     let answer = charged(&call, &mut taken, charge, n, role, answer).await?;
     let made = Made {
         answer,

@@ -1,9 +1,10 @@
 //! Images that are deleted: the picture is gone, and so is what was remembered of it, until it is
 //! restored.
 
-use darkroom_shared::job::{DeletedImage, Image};
+use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
 use futures_util::future::join3;
+use serde_json::Value;
 use worker::ResponseBuilder;
 
 use crate::auth::Caller;
@@ -57,11 +58,15 @@ pub async fn restore(call: &Call, caller: &Caller) -> Answer {
     let ask = Ask::new(call, caller, origin.timeout);
     let answer = origin::ask(&origin, ask).await?;
     if answer.status == 200 {
-        let restored = answer.json::<Image>().map_err(|error| {
-            log::error(&call.request_id, format_args!("no restored image: {error}"));
-            crate::sending::unreachable_origin()
-        })?;
-        pictures::remember(call, &restored.key).await?;
+        let restored = answer.json::<Value>();
+        let restored = restored.map_err(|_| crate::sending::unreachable_origin())?;
+        let variants = restored.get("variants").and_then(Value::as_array);
+        // The picture, and its smaller copies.
+        for file in variants.into_iter().flatten().chain([&restored]) {
+            if let Some(key) = file.get("key").and_then(Value::as_str) {
+                pictures::remember(call, key).await?;
+            }
+        }
     }
     respond::relay(call, &answer, &origin).await
 }

@@ -58,15 +58,17 @@ test("a deleted picture is served by nobody, and by everybody when it is restore
 });
 
 test("a picture that lies in the cache of another place is served again from there", LIMIT, async () => {
-  const { path, api } = useImage();
+  const { path, api, image } = useImage();
+  const copy = path.replace(".png", "-w320.webp");
+  image.variants = [{ key: copy.slice(1), url: `http://edge.test${copy}`, width: 320, height: 320, content_type: "image/webp" }];
   const cached = () => edge.fetch(path, { key: null });
   const marks = await edge.miniflare.getKVNamespace("RECIPES");
   while ((await cached()).headers.get("cache-status") !== "darkroom-edge; hit");
   // Deleted at another place: here, the mark is all that tells.
-  await marks.put(`deleted:${path}`, "");
+  for (const file of [path, copy]) await marks.put(`deleted:${file}`, "");
   await problem(await cached(), 404, "not_found");
   assert.equal((await edge.post(`${api}/restore`)).status, 200);
-  assert.equal(await marks.get(`deleted:${path}`), null);
+  for (const file of [path, copy]) assert.equal(await marks.get(`deleted:${file}`), null);
   assert.equal((await cached()).headers.get("cache-status"), "darkroom-edge; hit");
 });
 

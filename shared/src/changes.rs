@@ -45,10 +45,9 @@ impl Changes {
     ///
     /// # Errors
     /// [`Code::Invalid`].
-    pub fn n(&self) -> Result<u32, Problem> {
-        let n = self.0.get_key_value("n").into_iter();
-        let n = n.map(|(name, value)| (name.clone(), value.clone()));
-        let mut fields = Fields::new(n.collect());
+    pub fn n(mut self) -> Result<u32, Problem> {
+        self.0.retain(|name, _| name == "n");
+        let mut fields = Fields::new(self.0);
         let n = fields.whole("n", LIMITS.n);
         fields.finish(&[])?;
         Ok(n.map_or(1, |n| n as u32))
@@ -94,10 +93,9 @@ impl Changes {
             })
             .collect();
         if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::fields(Code::Invalid, errors))
+            return Ok(());
         }
+        Err(Problem::fields(Code::Invalid, errors))
     }
 
     /// The fields that the image was asked for by.

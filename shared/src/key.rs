@@ -35,6 +35,12 @@ pub fn aside_key(key: &str) -> String {
     format!("{ASIDE}{key}")
 }
 
+/// Whether an object waits there.
+#[must_use]
+pub fn is_aside(key: &str) -> bool {
+    key.starts_with(ASIDE)
+}
+
 /// Who may fetch a picture: its key says so, wherever it lies.
 #[must_use]
 pub fn visibility(key: &str) -> Visibility {
@@ -164,6 +170,7 @@ mod tests {
         assert_eq!(aside, format!("deleted/{key}"));
         assert_eq!(parse_key(&aside), parse_key(&key));
         assert_eq!(visibility(&aside), Visibility::Private);
+        assert!(is_aside(&aside) && !is_aside(&key));
         assert_eq!(parse_key(&aside_key(&aside)), None);
     }
 

@@ -215,20 +215,25 @@ impl Database {
         Ok(Some(Restoring::Claimed(doomed)))
     }
 
-    /// Shows an image again whose object was brought back. Its smaller copies are made anew. False
-    /// where the claim was another's by then.
+    /// Shows an image again whose object was brought back, and whose smaller copies were or are to
+    /// be made anew. False where the claim was another's by then.
     ///
     /// # Errors
     /// [`DatabaseError`].
-    pub async fn image_restored(&self, image: &Doomed) -> Result<bool, DatabaseError> {
+    pub async fn image_restored(
+        &self,
+        image: &Doomed,
+        has_variants: bool,
+    ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
         let restored = sqlx::query(
-            "UPDATE images SET deleted_at = NULL, restorable_until = NULL, variants = NULL,
-                variants_after = 0
+            "UPDATE images SET deleted_at = NULL, restorable_until = NULL, variants_after = 0,
+                variants = CASE WHEN $3 = 1 THEN variants END
              WHERE id = $1 AND tidy_at = $2 AND deleted_at IS NOT NULL AND purged_at IS NULL",
         )
         .bind(&image.id)
         .bind(image.claim)
+        .bind(i64::from(has_variants))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

@@ -21,6 +21,13 @@ pub struct Doomed {
     pub claim: UnixMillis,
 }
 
+impl Doomed {
+    /// Its objects: the smaller copies first, the picture last.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.variants.iter().chain([&self.key])
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,

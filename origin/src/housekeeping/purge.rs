@@ -37,6 +37,13 @@ pub enum Restored {
     Busy,
 }
 
+/// What of an image's objects is in its place again.
+struct Back {
+    picture: bool,
+    /// Its smaller copies: all of them.
+    variants: bool,
+}
+
 impl Purge {
     /// Deletes one of an account's images; none where there never was such an image.
     ///
@@ -81,21 +88,36 @@ impl Purge {
             Some(Restoring::Busy) => return Ok(Some(Restored::Busy)),
             Some(Restoring::Claimed(image)) => image,
         };
-        let aside = aside_key(&image.key);
-        match self.storage.rename(&aside, &image.key).await {
-            // Where the claim was lost, another has begun to see to the object since.
-            Ok(true) if database.image_restored(&image).await? => Ok(Some(Restored::There)),
-            Ok(true) => Ok(Some(Restored::Busy)),
-            Ok(false) => {
+        match self.bring_back(&image).await {
+            Ok(back) if back.picture => {
+                let restored = database.image_restored(&image, back.variants).await?;
+                Ok(Some(if restored {
+                    Restored::There
+                } else {
+                    // The claim was over, and another has begun to see to the object since.
+                    Restored::Busy
+                }))
+            }
+            Ok(_) => {
                 tracing::error!(image = image.id, "a deleted image is missing in the store");
                 database.give_back_doomed(&image, 0).await?;
                 Ok(None)
             }
             Err(error) => {
                 self.give_back(&image).await;
-                Err(error.into())
+                Err(error)
             }
         }
+    }
+
+    async fn bring_back(&self, image: &Doomed) -> Result<Back, HousekeepingError> {
+        let mut variants = true;
+        for key in &image.variants {
+            variants &= self.storage.rename(&aside_key(key), key).await?;
+        }
+        let key = &image.key;
+        let picture = self.storage.rename(&aside_key(key), key).await?;
+        Ok(Back { picture, variants })
     }
 
     /// Sees to all images that are due at a moment; how many.
@@ -125,22 +147,17 @@ impl Purge {
     }
 
     async fn set_aside(&self, image: &Doomed, until: UnixMillis) -> Result<(), HousekeepingError> {
-        for variant in &image.variants {
-            self.storage.delete(variant).await?;
+        for key in image.keys() {
+            // One that is not there is the reconciler's to report.
+            self.storage.rename(key, &aside_key(key)).await?;
         }
-        // One that is not there is the reconciler's to report.
-        self.storage
-            .rename(&image.key, &aside_key(&image.key))
-            .await?;
         self.database.give_back_doomed(image, until).await?;
         Ok(())
     }
 
     async fn remove(&self, image: &Doomed) -> Result<(), HousekeepingError> {
-        for variant in &image.variants {
-            self.storage.delete(variant).await?;
-        }
-        for key in [&aside_key(&image.key), &image.key] {
+        for key in image.keys() {
+            self.storage.delete(&aside_key(key)).await?;
             self.storage.delete(key).await?;
         }
         self.database.image_purged(image, clock::now()).await?;

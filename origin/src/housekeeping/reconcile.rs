@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkroom_shared::key::{ObjectName, aside_key, parse_key};
+use darkroom_shared::key::{ObjectName, is_aside, parse_key};
 use darkroom_shared::timestamp::UnixMillis;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use serde::Serialize;
@@ -192,11 +192,13 @@ impl Reconciler {
 }
 
 fn is_wanted(image: &Standing, key: &str, name: ObjectName) -> bool {
-    if name.width.is_some() {
-        return image.is_live;
-    }
-    if key == aside_key(&image.key) {
+    if is_aside(key) {
         return image.is_restorable;
     }
-    (image.is_live || image.is_awaited || image.is_restorable) && image.key == key
+    // That of a deleted one may just be on its way, there or back.
+    let is_kept = image.is_live || image.is_restorable;
+    if name.width.is_some() {
+        return is_kept;
+    }
+    (is_kept || image.is_awaited) && image.key == key
 }

@@ -1,8 +1,9 @@
 //! Smaller copies of pictures.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use darkroom_origin::housekeeping::KeeperOptions;
-use darkroom_origin::storage::Storage;
+use darkroom_origin::storage::{Folder, Storage};
+use darkroom_shared::key::aside_key;
 use image::GenericImageView as _;
 use serde_json::{Value, json};
 
@@ -123,5 +124,39 @@ async fn a_private_pictures_copies_are_private_and_not_told() {
     let path = format!("/api/images/{}", text(&image, "id"));
     let shown = origin.call(Call::get(&path)).await.json().await;
     assert!(shown.get("srcset").is_none() && shown.get("variants").is_none());
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn smaller_copies_come_back_with_their_picture() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = || Storage::Folder(Folder::new(folder.path().join("objects")));
+    let mut setup = setup(Some(store()));
+    setup.keeping.restore_days = 7;
+    let origin = Origin::start_in(folder.path(), setup).await;
+    let image = with_copies(&origin, &made(&origin, "public").await).await;
+    let copies = image["variants"].as_array().expect("variants");
+    let path = format!("/api/images/{}", text(&image, "id"));
+    let all_are = async |status: StatusCode| {
+        for copy in copies {
+            let path = format!("/{}", text(copy, "key"));
+            assert_eq!(origin.call(Call::get(&path)).await.status, status);
+        }
+    };
+    let restore = || Call::new(Method::POST, &format!("{path}/restore"));
+
+    origin.call(Call::delete(&path)).await;
+    all_are(StatusCode::NOT_FOUND).await;
+    assert_eq!(origin.call(restore()).await.json().await, image);
+    all_are(StatusCode::OK).await;
+
+    // One that was lost meanwhile is made anew.
+    origin.call(Call::delete(&path)).await;
+    let lost = aside_key(text(&copies[1], "key"));
+    store().delete(&lost).await.expect("deleted");
+    let restored = origin.call(restore()).await;
+    assert_eq!(restored.status, StatusCode::OK);
+    assert_eq!(with_copies(&origin, &image).await, image);
+    all_are(StatusCode::OK).await;
     origin.stop().await;
 }
