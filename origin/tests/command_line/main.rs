@@ -1,0 +1,15 @@
+//! The `darkroom` command, run as a user runs it.
+
+mod bench;
+mod doctor;
+mod generate;
+mod help;
+mod jobs;
+mod keys;
+mod models;
+mod posts;
+mod reconcile;
+mod serve;
+mod settings;
+mod support;
+mod webhooks;
