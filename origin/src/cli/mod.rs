@@ -1,5 +1,6 @@
 //! The commands. Each is a file; this one says which there are and how they end.
 
+mod bench;
 mod completions;
 mod database;
 mod doctor;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// Make one picture, with no service and no database
     Generate(generate::GenerateArgs),
+    /// Measure how long each stage of a picture takes on this machine
+    Bench(bench::BenchArgs),
     /// Create, list, rotate and revoke the edge's keys
     Keys(keys::KeysArgs),
     /// Compare the store with the database: pictures that no image has, images without a picture
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
             serve::run(config.as_deref().map(Path::new), settings)
         }
         Command::Generate(args) => generate::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Reconcile {
             config,
             what,

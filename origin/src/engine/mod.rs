@@ -10,7 +10,7 @@ use darkroom_shared::model::Model;
 use darkroom_shared::recipe::Recipe;
 
 pub use revision::{RevisionError, revision};
-pub use sdxl::{OpenError, SdxlEngine};
+pub use sdxl::{OpenError, SdxlEngine, StageTimes};
 
 /// Makes one picture at a time of a recipe; equal recipes make equal pictures.
 pub trait Engine: Send {

@@ -4,9 +4,12 @@ use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use darkroom_sdxl::scheduler::Steps;
-use darkroom_sdxl::{DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError};
+use darkroom_sdxl::{
+    DeviceKind, LoadError, LoadOptions, Mask, NUMERICS, Pipeline, Run, RunError, StepDone,
+};
 use darkroom_shared::limits::LIMITS;
 use darkroom_shared::model::{Defaults, Model};
 use darkroom_shared::recipe::Recipe;
@@ -117,6 +120,64 @@ impl SdxlEngine {
     pub fn device(&self) -> String {
         self.pipeline.device()
     }
+
+    /// Makes a picture out of words, and says how long each stage took. It waits for the device
+    /// after each, as [`Engine::generate`] does not.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn time(&self, recipe: &Recipe) -> Result<(Picture, StageTimes), EngineError> {
+        let begun = Instant::now();
+        let mut times = StageTimes::default();
+        let mut last = begun;
+        let picture = self.run(recipe, None, &mut |done| {
+            if times.steps.is_empty() {
+                times.text = done.prepared.duration_since(begun);
+                last = done.prepared;
+            }
+            // What fails here fails again, and is told, when the picture is read.
+            drop(done.sync());
+            times.steps.push(last.elapsed());
+            last = Instant::now();
+            ControlFlow::Continue(())
+        })?;
+        times.decode = last.elapsed();
+        Ok((picture, times))
+    }
+
+    fn run(
+        &self,
+        recipe: &Recipe,
+        start: Option<&Start>,
+        on_step: &mut dyn FnMut(&StepDone<'_>) -> ControlFlow<()>,
+    ) -> Result<Picture, EngineError> {
+        let mut run = Run {
+            negative_prompt: recipe.negative_prompt.clone(),
+            width: recipe.width,
+            height: recipe.height,
+            steps: Steps::Count(recipe.steps as usize),
+            scheduler: recipe.scheduler.clone(),
+            seed: recipe.seed,
+            start: begin(recipe, start)?,
+            ..self.pipeline.defaults().run(&recipe.prompt)
+        };
+        run.guidance.scale = recipe.guidance_scale;
+        let pictures = self.pipeline.run(&run, on_step).map_err(failure)?;
+        let picture = pictures.into_iter().next();
+        let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
+        Ok(picture_of(picture))
+    }
+}
+
+/// How long each stage of a picture took.
+#[derive(Clone, Debug, Default)]
+pub struct StageTimes {
+    /// Everything before the first step: the prompt above all.
+    pub text: Duration,
+    /// Each step.
+    pub steps: Vec<Duration>,
+    /// From the last step to pixels.
+    pub decode: Duration,
 }
 
 impl Engine for SdxlEngine {
@@ -130,31 +191,14 @@ impl Engine for SdxlEngine {
         start: Option<&Start>,
         on_step: &mut dyn FnMut(&Step<'_>) -> ControlFlow<()>,
     ) -> Result<Picture, EngineError> {
-        let mut run = Run {
-            negative_prompt: recipe.negative_prompt.clone(),
-            width: recipe.width,
-            height: recipe.height,
-            steps: Steps::Count(recipe.steps as usize),
-            scheduler: recipe.scheduler.clone(),
-            seed: recipe.seed,
-            start: begin(recipe, start)?,
-            ..self.pipeline.defaults().run(&recipe.prompt)
-        };
-        run.guidance.scale = recipe.guidance_scale;
-        let pictures = self
-            .pipeline
-            .run(&run, &mut |done| {
-                on_step(&Step {
-                    done: done.step,
-                    steps: done.steps,
-                    prepared: done.prepared,
-                    preview: &|| done.preview().map(picture_of).map_err(failure),
-                })
+        self.run(recipe, start, &mut |done| {
+            on_step(&Step {
+                done: done.step,
+                steps: done.steps,
+                prepared: done.prepared,
+                preview: &|| done.preview().map(picture_of).map_err(failure),
             })
-            .map_err(failure)?;
-        let picture = pictures.into_iter().next();
-        let picture = picture.ok_or_else(|| EngineError::Failed("no picture was made".into()))?;
-        Ok(picture_of(picture))
+        })
     }
 
     fn warm_up(&self) -> Result<(), EngineError> {
