@@ -40,7 +40,12 @@ impl Collector {
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = reqwest::Request::try_from(request)?;
-        let sent = self.runtime.spawn(self.http.execute(request)).await;
+        let http = self.http.clone();
+        // Begun there, too: its timers belong to a runtime.
+        let sent = self
+            .runtime
+            .spawn(async move { http.execute(request).await });
+        let sent = sent.await;
         let outcome = match &sent {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
             Ok(Ok(answer)) => Err(answer.status().to_string()),

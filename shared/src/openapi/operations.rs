@@ -226,7 +226,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: WRITER,
         answers: &[(200, Json("Post"))],
-        problems: &[ANY, KEYED, THING, ORIGIN],
+        problems: &[ANY, KEYED, THING, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/posts/{id}/restore",
@@ -247,7 +248,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: MAKER,
         answers: &[(204, Empty)],
-        problems: &[ANY, KEYED, THING, ORIGIN],
+        problems: &[ANY, KEYED, THING, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/webhooks/deliveries/{id}/resend",
@@ -267,7 +269,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: MAKER,
         answers: &[(200, Json("SigningSecret"))],
-        problems: &[ANY, KEYED, ORIGIN],
+        problems: &[ANY, KEYED, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/webhooks/secret",
@@ -366,13 +369,13 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        answers: &[(200, Picture), (206, Picture), (304, Empty)],
+        answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
         problems: &[ANY, THING, PART, ORIGIN],
         parameters: &["Range", "If-None-Match"],
         ..open("GET", "/generated/{file}", "Fetch a public picture")
     },
     Operation {
-        answers: &[(200, Empty), (304, Empty)],
+        answers: &[(200, Empty), (302, Empty), (304, Empty)],
         problems: &[ANY, THING, ORIGIN],
         parameters: &["If-None-Match"],
         ..open("HEAD", "/generated/{file}", "The same, headers alone")
