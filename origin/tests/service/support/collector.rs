@@ -87,7 +87,7 @@ fn written(attributes: &[KeyValue]) -> String {
         Value::IntValue(number) => Some(number.to_string()),
         _ => None,
     };
-    attributes
+    let lines: Vec<_> = attributes
         .iter()
         .map(|attribute| {
             format!(
@@ -96,5 +96,6 @@ fn written(attributes: &[KeyValue]) -> String {
                 value(attribute).unwrap_or_default()
             )
         })
-        .collect()
+        .collect();
+    lines.concat()
 }
