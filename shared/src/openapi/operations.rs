@@ -370,14 +370,14 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
-        problems: &[ANY, THING, PART, ORIGIN],
-        parameters: &["Range", "If-None-Match"],
+        problems: &[ANY, THING, CHANGED, PART, ORIGIN],
+        parameters: &["Range", "If-Match", "If-None-Match"],
         ..open("GET", "/generated/{file}", "Fetch a public picture")
     },
     Operation {
         answers: &[(200, Empty), (302, Empty), (304, Empty)],
-        problems: &[ANY, THING, ORIGIN],
-        parameters: &["If-None-Match"],
+        problems: &[ANY, THING, CHANGED, ORIGIN],
+        parameters: &["If-Match", "If-None-Match"],
         ..open("HEAD", "/generated/{file}", "The same, headers alone")
     },
     Operation {
@@ -390,7 +390,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, PART, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, PART, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
@@ -398,6 +398,7 @@ pub const OPERATIONS: &[Operation] = &[
             "Key-Pair-Id",
             "Hash-Algorithm",
             "Range",
+            "If-Match",
             "If-None-Match",
         ],
         ..open(
@@ -408,13 +409,14 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Empty), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
             "Signature",
             "Key-Pair-Id",
             "Hash-Algorithm",
+            "If-Match",
             "If-None-Match",
         ],
         ..open(
