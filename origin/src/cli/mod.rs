@@ -87,7 +87,7 @@ enum Command {
     /// Print what describes the edge's API to programs (`OpenAPI`)
     Openapi,
     /// Print every setting as a Markdown table
-    Settings,
+    Settings(settings::SettingsArgs),
     /// Show what webhooks are signed with and were told, and tell them again
     Webhooks(webhooks::WebhooksArgs),
 }
@@ -142,7 +142,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Openapi => openapi::run(),
-        Command::Settings => settings::run(),
+        Command::Settings(args) => settings::run(&args),
         Command::Webhooks(args) => webhooks::run(&args),
     };
     match result {

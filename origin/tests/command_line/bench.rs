@@ -42,6 +42,11 @@ fn bench_says_how_long_each_stage_takes() {
     let parts = ["text", "decode", "encode"].map(|stage| seconds(stage, "min_seconds"));
     let parts = parts.iter().sum::<f64>() + 2.0 * seconds("step", "min_seconds");
     assert!(seconds("picture", "max_seconds") >= parts, "{answer}");
+    assert!(
+        answer["processor"]
+            .as_str()
+            .is_some_and(|name| name.ends_with(" threads"))
+    );
     assert!(answer["pictures_per_minute"].as_f64() > Some(0.0));
     assert!(
         answer["device"]

@@ -1,5 +1,7 @@
 //! Settings, from wherever they come.
 
+use serde_json::Value;
+
 use crate::support::{darkroom, run, serve};
 
 #[test]
@@ -9,6 +11,23 @@ fn settings_prints_the_table_of_the_documentation() {
     assert!(out.starts_with("| environment | file | flag | default | what |"));
     assert!(out.contains("`DARKROOM_ORIGIN_SECRETS`"));
     assert!(out.contains("| `DARKROOM_CONFIG` | – | `--config` |"));
+}
+
+#[test]
+fn settings_are_told_to_programs_too() {
+    let (code, out, error) = run(&mut darkroom(&["settings", "--json"]));
+    assert_eq!(code, Some(0), "{error}");
+    let answer: Value = serde_json::from_str(&out).expect("JSON");
+    let items = answer["items"].as_array().expect("a list");
+    let named = |name| items.iter().find(|item| item["environment"] == name);
+    let listen = named("DARKROOM_LISTEN").expect("there");
+    assert_eq!(listen["flag"], "--listen");
+    assert_eq!(listen["default"], "127.0.0.1:8788");
+    let secrets = named("DARKROOM_ORIGIN_SECRETS").expect("there");
+    assert_eq!(
+        (&secrets["flag"], &secrets["default"]),
+        (&Value::Null, &Value::Null)
+    );
 }
 
 #[test]

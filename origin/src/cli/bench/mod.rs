@@ -1,5 +1,6 @@
 //! `darkroom bench`
 
+mod machine;
 mod report;
 mod spread;
 

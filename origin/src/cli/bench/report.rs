@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::print;
 use super::Run;
+use super::machine::processor;
 use super::spread::Spread;
 
 /// What came out of the runs that count.
@@ -31,6 +32,7 @@ impl Report {
         let head = [
             ("model", format!("{} {}", recipe.model, recipe.revision)),
             ("device", self.device.clone()),
+            ("processor", processor()),
             (
                 "picture",
                 format!(
@@ -72,6 +74,7 @@ impl Report {
             "revision": self.recipe.revision,
             "engine": self.recipe.engine,
             "device": self.device,
+            "processor": processor(),
             "width": self.recipe.width,
             "height": self.recipe.height,
             "steps": self.recipe.steps,
