@@ -78,7 +78,7 @@ test("a flood of headers drowns nothing", LIMIT, async () => {
 
 test("an answer without a body stays one", LIMIT, async () => {
   edge.origin.answer = (request, response) => response.writeHead(204).end();
-  const response = await edge.fetch("/api/jobs/1", { method: "DELETE" });
+  const response = await edge.fetch("/api/webhooks/deliveries/1/resend", { method: "POST" });
   assert.equal(response.status, 204);
   assert.equal(await response.text(), "");
 });

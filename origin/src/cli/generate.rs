@@ -123,7 +123,7 @@ fn request(args: &GenerateArgs) -> Result<GenerateRequest, Failure> {
 }
 
 /// The fields under the names of their flags.
-fn wrong_fields(errors: &[FieldError]) -> anyhow::Error {
+pub(super) fn wrong_fields(errors: &[FieldError]) -> anyhow::Error {
     let lines: Vec<String> = errors
         .iter()
         .map(|error| {

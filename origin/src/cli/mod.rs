@@ -1,5 +1,6 @@
 //! The commands. Each is a file; this one says which there are and how they end.
 
+mod bench;
 mod completions;
 mod database;
 mod doctor;
@@ -51,6 +52,8 @@ enum Command {
     },
     /// Make one picture, with no service and no database
     Generate(generate::GenerateArgs),
+    /// Measure how long each stage of a picture takes on this machine
+    Bench(bench::BenchArgs),
     /// Create, list, rotate and revoke the edge's keys
     Keys(keys::KeysArgs),
     /// Compare the store with the database: pictures that no image has, images without a picture
@@ -87,7 +90,7 @@ enum Command {
     /// Print what describes the edge's API to programs (`OpenAPI`)
     Openapi,
     /// Print every setting as a Markdown table
-    Settings,
+    Settings(settings::SettingsArgs),
     /// Show what webhooks are signed with and were told, and tell them again
     Webhooks(webhooks::WebhooksArgs),
 }
@@ -123,6 +126,7 @@ pub fn run() -> ExitCode {
             serve::run(config.as_deref().map(Path::new), settings)
         }
         Command::Generate(args) => generate::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Reconcile {
             config,
             what,
@@ -142,7 +146,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Openapi => openapi::run(),
-        Command::Settings => settings::run(),
+        Command::Settings(args) => settings::run(&args),
         Command::Webhooks(args) => webhooks::run(&args),
     };
     match result {

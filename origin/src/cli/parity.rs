@@ -8,8 +8,9 @@ use clap::Args;
 use darkroom_origin::config::settings;
 use darkroom_sdxl::parity::{self, ParityOptions};
 use darkroom_sdxl::{DeviceKind, Precision};
+use serde_json::json;
 
-use super::Failure;
+use super::{Failure, print};
 
 /// What `darkroom parity` takes.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub struct ParityArgs {
     /// Type of the numbers: f32, f16 or bf16
     #[arg(long, default_value = "f32")]
     dtype: Precision,
+    /// Print how many agree as JSON, and no line for each
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints a line for each stage; fails where any does not agree.
@@ -36,8 +40,21 @@ pub fn run(args: &ParityArgs) -> Result<(), Failure> {
         device: args.device,
         precision: args.dtype,
     };
-    let summary = parity::run(&args.folder, options, &mut io::stdout().lock())
+    let mut lines: Box<dyn io::Write> = if args.json {
+        Box::new(io::sink())
+    } else {
+        Box::new(io::stdout().lock())
+    };
+    let summary = parity::run(&args.folder, options, &mut lines)
         .with_context(|| format!("cannot compare with `{}`", args.folder.display()))?;
+    drop(lines);
+    if args.json {
+        print::json(&json!({
+            "passed": summary.passed,
+            "failed": summary.failed,
+            "skipped": summary.skipped,
+        }))?;
+    }
     if summary.failed > 0 {
         return Err(Failure::Run(anyhow!(
             "{} of {} comparisons do not agree",

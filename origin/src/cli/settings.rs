@@ -1,16 +1,22 @@
 //! `darkroom settings`
 
-use std::io::{self, Write as _};
+use clap::Args;
+use darkroom_origin::config::settings;
 
-use anyhow::Context as _;
-use darkroom_origin::config::settings::markdown;
+use super::{Failure, print};
 
-use super::Failure;
+/// What `darkroom settings` takes.
+#[derive(Debug, Args)]
+pub struct SettingsArgs {
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-/// Prints the table that the README has.
-pub fn run() -> Result<(), Failure> {
-    io::stdout()
-        .write_all(markdown().as_bytes())
-        .context("the table cannot be printed")?;
-    Ok(())
+/// Prints the table that the README has, or the same as JSON.
+pub fn run(args: &SettingsArgs) -> Result<(), Failure> {
+    if args.json {
+        return print::json(&settings::json());
+    }
+    print::text(&settings::markdown())
 }

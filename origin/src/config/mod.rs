@@ -1,12 +1,19 @@
 //! One typed configuration: file < environment < flags, read once at start.
 //!
 //! [`settings`] declares every setting once; the flags, the file's keys and the README's
-//! table all follow from it. `layers` finds a setting's value, and [`Config::read`] makes
-//! typed values of them, or reports everything that is wrong at once.
+//! table all follow from it. `layers` finds a setting's value, `reader` makes a typed value of it by
+//! `values` or by a check of its own, and [`Config::read`] puts all together, or reports everything
+//! that is wrong at once.
 
+mod bucket;
+mod error;
 mod layers;
 mod read;
+mod reader;
 pub mod settings;
+mod values;
 
+pub use bucket::{Bucket, Encryption};
+pub use error::ConfigError;
 pub use layers::{FileError, Layers};
-pub use read::{Bucket, Config, ConfigError, Encryption};
+pub use read::Config;

@@ -1,18 +1,20 @@
 //! Typed values of the settings, or everything that is wrong with them at once.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use super::bucket::Bucket;
+use super::error::ConfigError;
 use super::layers::Layers;
-use super::settings::{self, Setting};
+use super::reader::Reader;
+use super::settings;
+use super::values::{days, domain, operators, socket, web_address, widths};
 use crate::database::Address;
 
 /// What `darkroom serve` runs by.
@@ -57,52 +59,6 @@ pub struct Config {
     /// [`settings::LOG`].
     pub log: String,
 }
-
-/// Where pictures are stored when not in a folder.
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    /// The bucket's name.
-    pub name: String,
-    /// Its region.
-    pub region: String,
-    /// Another server than AWS's.
-    pub endpoint: Option<Url>,
-    /// How it encrypts what is stored.
-    pub encryption: Encryption,
-    /// How many days pictures are kept, where not for good: what their tags say.
-    pub retention_days: Option<u32>,
-}
-
-/// How a bucket encrypts what is stored in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Encryption {
-    /// As the bucket's own default says.
-    #[default]
-    BucketDefault,
-    /// With S3's keys (SSE-S3).
-    S3,
-    /// With a key of KMS (SSE-KMS): this one, or AWS's own for S3.
-    Kms(Option<String>),
-}
-
-/// Settings that are wrong, each with its remedy.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError(pub Vec<String>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        let settings = if count == 1 {
-            "setting is"
-        } else {
-            "settings are"
-        };
-        write!(f, "{count} {settings} wrong:")?;
-        self.0.iter().try_for_each(|wrong| write!(f, "\n  {wrong}"))
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl Config {
     /// Reads every setting.
@@ -203,205 +159,16 @@ impl Config {
     }
 }
 
-/// Reads settings one by one and gathers what is wrong.
-struct Reader<'a> {
-    layers: &'a Layers,
-    wrong: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn parse<T>(
-        &mut self,
-        setting: &Setting,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match self.layers.find(setting) {
-            Some(_) => self.optional(setting, read),
-            None => read(setting.default).ok(),
-        }
-    }
-
-    fn optional<T>(
-        &mut self,
-        setting: &Setting,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let (text, source) = self.layers.find(setting)?;
-        read(text)
-            .map_err(|remedy| {
-                let name = setting.name;
-                self.wrong
-                    .push(format!("{name} ({source}) is `{text}`: {remedy}"));
-            })
-            .ok()
-    }
-
-    /// The same for values that must not be shown.
-    fn optional_secret<T>(
-        &mut self,
-        setting: &Setting,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let (text, source) = self.layers.find(setting)?;
-        read(text)
-            .map_err(|remedy| {
-                let name = setting.name;
-                self.wrong.push(format!("{name} ({source}): {remedy}"));
-            })
-            .ok()
-    }
-
-    fn secrets(&mut self) -> Option<Vec<Secret>> {
-        let setting = &settings::ORIGIN_SECRETS;
-        if self.layers.find(setting).is_none() {
-            self.wrong.push(format!(
-                "{} is not set: write `id:secret`, the same as the edge's, the secret from \
-                 `openssl rand -hex 32`, say",
-                setting.name
-            ));
-        }
-        self.optional_secret(setting, |text| {
-            Secret::parse_list(text).map_err(|error| error.to_string())
-        })
-    }
-
-    fn database(&mut self, data_dir: Option<&Path>) -> Option<Address> {
-        let setting = &settings::DATABASE_URL;
-        if self.layers.find(setting).is_none() {
-            return data_dir.map(|folder| Address::file(folder.join("darkroom.db")));
-        }
-        self.optional_secret(setting, |text| {
-            Address::parse(text).map_err(|error| error.to_string())
-        })
-    }
-
-    fn bucket(&mut self, retention_days: Option<u32>) -> Option<Bucket> {
-        let name = self.optional(&settings::BUCKET, |text| Ok(text.to_owned()));
-        let region = self.optional(&settings::REGION, |text| Ok(text.to_owned()));
-        let endpoint = self.optional(&settings::ENDPOINT, web_address);
-        let encryption = self.encryption();
-        let name = name?;
-        if region.is_none() && endpoint.is_none() {
-            self.wrong.push(format!(
-                "{} is not set: a bucket of AWS needs its region, such as eu-central-1",
-                settings::REGION.name
-            ));
-        }
-        Some(Bucket {
-            name,
-            // Other servers mostly ignore it, but a signature must name one.
-            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
-            endpoint,
-            encryption: encryption?,
-            retention_days,
-        })
-    }
-
-    fn encryption(&mut self) -> Option<Encryption> {
-        let key = self.optional(&settings::S3_SSE_KMS_KEY, |text| Ok(text.to_owned()));
-        let encryption = self.parse(&settings::S3_SSE, |text| match text {
-            "none" => Ok(Encryption::BucketDefault),
-            "AES256" => Ok(Encryption::S3),
-            "aws:kms" => Ok(Encryption::Kms(key.clone())),
-            _ => Err("write `none`, `AES256` or `aws:kms`".to_owned()),
-        })?;
-        if key.is_some() && !matches!(encryption, Encryption::Kms(_)) {
-            self.wrong.push(format!(
-                "{} is set, but {} is not `aws:kms`: set that too, or neither",
-                settings::S3_SSE_KMS_KEY.name,
-                settings::S3_SSE.name
-            ));
-        }
-        Some(encryption)
-    }
-
-    /// 0 where pictures are kept for good.
-    fn retention_days(&mut self) -> Option<u32> {
-        self.parse(&settings::RETENTION_DAYS, |text| {
-            days(text).map_err(|remedy| format!("{remedy}, 0 for good"))
-        })
-    }
-
-    fn log(&mut self) -> Option<String> {
-        let check = |text: &str| match EnvFilter::try_new(text) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(error) => Err(format!(
-                "{error}; write `info` or `info,darkroom_origin=debug`"
-            )),
-        };
-        let rust_log = Setting {
-            name: "RUST_LOG",
-            ..settings::LOG
-        };
-        match self.layers.find(&settings::LOG) {
-            None => self.parse(&rust_log, check),
-            Some(_) => self.parse(&settings::LOG, check),
-        }
-    }
-}
-
-fn socket(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8788".to_owned())
-}
-
-/// Where the operator is listened to unless told: another port for each service of a machine, and a
-/// free one where the service has a free one.
-fn operators(listen: SocketAddr) -> SocketAddr {
-    let port = match listen.port() {
-        0 => 0,
-        port => port.checked_add(1000).unwrap_or(port - 1000),
-    };
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-fn web_address(text: &str) -> Result<Url, String> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| "write an http or https address, such as http://127.0.0.1:8787".to_owned())
-}
-
-fn days(text: &str) -> Result<u32, String> {
-    let days = text.parse().ok().filter(|days| *days <= 36_500);
-    days.ok_or_else(|| "write a whole number of days up to 36500".to_owned())
-}
-
-fn widths(text: &str) -> Result<Vec<u32>, String> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let read = |width: &str| {
-        let width = width.trim().parse().ok();
-        width.filter(|width| (16..=2048).contains(width))
-    };
-    let widths: Option<Vec<u32>> = text.split(',').map(read).collect();
-    let widths = widths.filter(|widths| widths.len() <= 8);
-    widths.ok_or_else(|| {
-        "write up to 8 widths from 16 to 2048, such as 256,512, or `none`".to_owned()
-    })
-}
-
-fn domain(text: &str) -> Result<String, String> {
-    let is_domain = text.contains('.')
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
-    is_domain
-        .then(|| text.to_owned())
-        .ok_or_else(|| "write the domain alone, such as d111111abcdef8.cloudfront.net".to_owned())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const SECRET: (&str, &str) = (
+    pub(in crate::config) const SECRET: (&str, &str) = (
         "DARKROOM_ORIGIN_SECRETS",
         "a:0123456789abcdef0123456789abcdef",
     );
 
-    fn environment(values: &[(&str, &str)]) -> Layers {
+    pub(in crate::config) fn environment(values: &[(&str, &str)]) -> Layers {
         Layers {
             environment: values
                 .iter()
@@ -478,40 +245,5 @@ mod tests {
         assert_eq!(Config::read(&both).expect("valid").log, "debug");
         let one = environment(&[SECRET, ("RUST_LOG", "warn")]);
         assert_eq!(Config::read(&one).expect("valid").log, "warn");
-    }
-
-    #[test]
-    fn a_bucket_encrypts_as_it_is_told() {
-        let bucket = |values: &[(&str, &str)]| {
-            let mut all = vec![SECRET, ("AWS_S3_BUCKET", "b"), ("AWS_S3_REGION", "r")];
-            all.extend(values);
-            Config::read(&environment(&all)).map(|config| config.bucket.expect("bucket"))
-        };
-        let encryption = |values: &[_]| bucket(values).expect("valid").encryption;
-        assert_eq!(encryption(&[]), Encryption::BucketDefault);
-        assert_eq!(encryption(&[("DARKROOM_S3_SSE", "AES256")]), Encryption::S3);
-        let kms = ("DARKROOM_S3_SSE", "aws:kms");
-        let key = ("DARKROOM_S3_SSE_KMS_KEY", "alias/pictures");
-        assert_eq!(encryption(&[kms]), Encryption::Kms(None));
-        assert_eq!(
-            encryption(&[kms, key]),
-            Encryption::Kms(Some("alias/pictures".into()))
-        );
-        let message = bucket(&[key]).expect_err("refused").to_string();
-        assert!(message.contains("DARKROOM_S3_SSE_KMS_KEY"), "{message}");
-    }
-
-    #[test]
-    fn an_endpoint_needs_no_region() {
-        let layers = environment(&[
-            SECRET,
-            ("AWS_S3_BUCKET", "b"),
-            ("AWS_S3_ENDPOINT", "http://127.0.0.1:9000"),
-        ]);
-        let bucket = Config::read(&layers)
-            .expect("valid")
-            .bucket
-            .expect("bucket");
-        assert_eq!(bucket.region, "us-east-1");
     }
 }

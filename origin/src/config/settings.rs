@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -92,6 +94,22 @@ pub const CONFIG: Setting = Setting {
     default: "",
     doc: "Configuration file: TOML with the keys of this table.",
 };
+
+/// The settings for programs: where each may stand, what holds otherwise, and what it is for.
+#[must_use]
+pub fn json() -> Value {
+    let named = |text: &'static str| Some(text).filter(|text| !text.is_empty());
+    let rows = std::iter::once(&CONFIG).chain(ALL).map(|setting| {
+        json!({
+            "environment": setting.name,
+            "file": named(setting.key),
+            "flag": setting.flag.map(|flag| format!("--{flag}")),
+            "default": named(setting.default),
+            "what": setting.doc,
+        })
+    });
+    json!({ "items": rows.collect::<Vec<_>>() })
+}
 
 /// The settings as a Markdown table, for the README.
 #[must_use]

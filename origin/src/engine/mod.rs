@@ -11,7 +11,7 @@ use darkroom_shared::model::Model;
 use darkroom_shared::recipe::Recipe;
 
 pub use revision::{RevisionError, revision};
-pub use sdxl::{OpenError, SdxlEngine};
+pub use sdxl::{OpenError, SdxlEngine, StageTimes};
 
 /// Makes one picture at a time of a recipe; equal recipes make equal pictures. While it does, other
 /// threads may ask it to [`Self::prepare`] the next.

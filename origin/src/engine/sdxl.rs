@@ -5,6 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use darkroom_sdxl::scheduler::Steps;
 use darkroom_sdxl::{
@@ -130,6 +131,43 @@ impl SdxlEngine {
     pub fn device(&self) -> String {
         self.pipeline.device()
     }
+
+    /// Makes a picture out of words, and says how long each stage took. It waits for the device
+    /// after each, as [`Engine::generate`] does not.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn time(&self, recipe: &Recipe) -> Result<(Picture, StageTimes), EngineError> {
+        let begun = Instant::now();
+        let mut times = StageTimes::default();
+        let mut last = begun;
+        // Its words too are encoded anew each time.
+        let run = self.run_without_start(recipe);
+        let pictures = self.pipeline.run(&run, &mut |done| {
+            if times.steps.is_empty() {
+                times.text = done.prepared.duration_since(begun);
+                last = done.prepared;
+            }
+            // What fails here fails again, and is told, when the picture is read.
+            drop(done.sync());
+            times.steps.push(last.elapsed());
+            last = Instant::now();
+            ControlFlow::Continue(())
+        });
+        times.decode = last.elapsed();
+        Ok((only(pictures)?, times))
+    }
+}
+
+/// How long each stage of a picture took.
+#[derive(Clone, Debug, Default)]
+pub struct StageTimes {
+    /// Everything before the first step: the prompt above all.
+    pub text: Duration,
+    /// Each step.
+    pub steps: Vec<Duration>,
+    /// From the last step to pixels.
+    pub decode: Duration,
 }
 
 impl Engine for SdxlEngine {

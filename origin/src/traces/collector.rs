@@ -40,15 +40,23 @@ impl Collector {
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = reqwest::Request::try_from(request)?;
-        let sent = self.runtime.spawn(self.http.execute(request)).await;
+        let http = self.http.clone();
+        // Begun there, too: its timers belong to a runtime.
+        let sent = self
+            .runtime
+            .spawn(async move { http.execute(request).await });
+        // An address may hold a password.
+        let sent = match sent.await {
+            Ok(sent) => sent.map_err(|error| HttpError::from(error.without_url())),
+            Err(error) => Err(error.into()),
+        };
         let outcome = match &sent {
-            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
-            Ok(Ok(answer)) => Err(answer.status().to_string()),
-            Ok(Err(error)) => Err(chain(error)),
-            Err(error) => Err(chain(error)),
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(answer.status().to_string()),
+            Err(error) => Err(chain(&**error)),
         };
         self.log(outcome);
-        let answer = sent??;
+        let answer = sent?;
         // What it says beside its status is of no use here, and is not read.
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();

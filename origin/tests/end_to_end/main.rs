@@ -4,6 +4,7 @@
 //! Not part of a plain `cargo test`, since the edge must have been built: run `scripts/test`.
 
 mod agreement;
+mod docs;
 mod from_pictures;
 mod keys;
 mod picture;

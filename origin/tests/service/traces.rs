@@ -157,4 +157,7 @@ async fn a_job_needs_no_collector() {
         assert_eq!(job["job"]["status"], "succeeded", "{url}");
         origin.stop().await;
     }
+    for collector in [slow, broken] {
+        assert!(!collector.asked().is_empty());
+    }
 }

@@ -271,7 +271,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: WRITER,
         answers: &[(200, Json("Post"))],
-        problems: &[ANY, KEYED, THING, ORIGIN],
+        problems: &[ANY, KEYED, THING, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/posts/{id}/restore",
@@ -292,7 +293,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: MAKER,
         answers: &[(204, Empty)],
-        problems: &[ANY, KEYED, THING, ORIGIN],
+        problems: &[ANY, KEYED, THING, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/webhooks/deliveries/{id}/resend",
@@ -312,7 +314,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         scopes: MAKER,
         answers: &[(200, Json("SigningSecret"))],
-        problems: &[ANY, KEYED, ORIGIN],
+        problems: &[ANY, KEYED, ONCE, ORIGIN],
+        parameters: &["Idempotency-Key"],
         ..open(
             "POST",
             "/api/webhooks/secret",
@@ -411,15 +414,15 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        answers: &[(200, Picture), (206, Picture), (304, Empty)],
-        problems: &[ANY, THING, PART, ORIGIN],
-        parameters: &["Range", "If-None-Match"],
+        answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
+        problems: &[ANY, THING, CHANGED, PART, ORIGIN],
+        parameters: &["Range", "If-Match", "If-None-Match"],
         ..open("GET", "/generated/{file}", "Fetch a public picture")
     },
     Operation {
-        answers: &[(200, Empty), (304, Empty)],
-        problems: &[ANY, THING, ORIGIN],
-        parameters: &["If-None-Match"],
+        answers: &[(200, Empty), (302, Empty), (304, Empty)],
+        problems: &[ANY, THING, CHANGED, ORIGIN],
+        parameters: &["If-Match", "If-None-Match"],
         ..open("HEAD", "/generated/{file}", "The same, headers alone")
     },
     Operation {
@@ -432,7 +435,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, PART, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, PART, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
@@ -440,6 +443,7 @@ pub const OPERATIONS: &[Operation] = &[
             "Key-Pair-Id",
             "Hash-Algorithm",
             "Range",
+            "If-Match",
             "If-None-Match",
         ],
         ..open(
@@ -450,13 +454,14 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Empty), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
             "Signature",
             "Key-Pair-Id",
             "Hash-Algorithm",
+            "If-Match",
             "If-None-Match",
         ],
         ..open(

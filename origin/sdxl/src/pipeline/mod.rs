@@ -86,6 +86,15 @@ impl StepDone<'_> {
         self.pipeline.preview(self.clean.clone())
     }
 
+    /// Waits until the device has done the step: it may have been told of it, and not more. For who
+    /// measures.
+    ///
+    /// # Errors
+    /// [`RunError::Device`].
+    pub fn sync(&self) -> Result<(), RunError> {
+        self.pipeline.sync()
+    }
+
     /// All that it takes to go on from here ([`Pipeline::resume`]).
     ///
     /// # Errors
