@@ -58,7 +58,7 @@ pub async fn measure(world: &World, scale: &Scale) -> Result<()> {
                 format!("{jobs} jobs")
             };
             line(
-                format_args!("{kind}, all of {of}: from an event to its last watcher"),
+                format_args!("{kind}, of {of}: from an event to its last watcher"),
                 format_args!("{}, at most {:.0} ms", found.last, millis(found.longest())),
             );
             line("  to any watcher", &found.each);

@@ -56,7 +56,7 @@ pub fn title(text: impl Display) {
 
 /// Prints a figure under its name.
 pub fn line(name: impl Display, figure: impl Display) {
-    println!("  {:<52} {figure}", name.to_string());
+    println!("  {:<58} {figure}", name.to_string());
 }
 
 /// Bytes in MiB.

@@ -86,9 +86,20 @@ impl Queue {
             rows.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
-        if self.kind == Kind::Postgres {
-            // As the server does by itself, a little later.
-            sqlx::query("ANALYZE").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Has the database do at once what it does by itself a little later, so that it does not do it
+    /// while something is measured.
+    pub async fn settle(&mut self) -> Result<()> {
+        let statements: &[&str] = match self.kind {
+            Kind::Sqlite => &["PRAGMA wal_checkpoint(TRUNCATE)"],
+            Kind::Postgres => &["VACUUM ANALYZE", "CHECKPOINT"],
+        };
+        for statement in statements {
+            sqlx::query(*statement)
+                .execute(&mut self.connection)
+                .await?;
         }
         Ok(())
     }

@@ -78,6 +78,7 @@ async fn round(
     // More than engines could make that wait for nothing.
     let most = (scale.seconds_shared + START) as f64 / (steps as f64 * step.as_secs_f64());
     queue.fill(origins * most as usize).await?;
+    queue.settle().await?;
     let mut processes: Vec<Process> = Vec::new();
     for _ in 0..origins {
         processes.push(world.origin(&books, Setup::of(step)).await?.0);

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use darkroom_origin::database::{Address, Claim, Database, Place};
-use darkroom_origin::jobs::Places;
 
 use crate::door::Prefer;
 use crate::figures::{Times, line, title};
@@ -49,6 +48,7 @@ async fn round(world: &World, scale: &Scale, kind: Kind, waiting: usize) -> Resu
     let books = world.books(kind).await?;
     let mut queue = Queue::new(world, &books, STEPS).await?;
     queue.fill(waiting).await?;
+    queue.settle().await?;
     let database = Database::open(&Address::parse(&books.url)?).await?;
     let place = places(&mut queue, &database, scale, waiting).await?;
     let (asked, accepted) = door(world, &books, scale, waiting).await?;
@@ -82,15 +82,15 @@ async fn places(
         let (turn, sequence) = place.await?;
         places.push(Place { turn, sequence });
     }
-    let counted = Places::new(database.clone());
-    // Whoever asks first waits for the whole line to be read; nobody does after that.
-    counted.ahead(Place::LAST).await?;
+    // Beside requests, and in memory from there on.
+    let line = database.line().await?;
     let mut times = Vec::new();
     for place in places {
         let begun = Instant::now();
-        let ahead = counted.ahead(place).await?;
+        let counted = database.waiting_before(place).await?;
+        let before = counted.unwrap_or_else(|| line.before(place));
         times.push(begun.elapsed());
-        ensure!(ahead.jobs as usize <= waiting + 1, "{ahead:?}");
+        ensure!(before == line.before(place), "{before:?}");
     }
     Ok(Times::new(times))
 }
@@ -138,7 +138,9 @@ async fn door(
     let asked = asked.await?.times;
     let accepted = load(1, scale.claims / 2, async |number| {
         let (account, _) = Queue::copy(number);
-        door.generate(&account, number, STEPS, Prefer::Async).await
+        // No two of one recipe, so that none joins another.
+        door.generate(&account, number + 1, STEPS, Prefer::Async)
+            .await
     });
     Ok((asked, accepted.await?.times))
 }
