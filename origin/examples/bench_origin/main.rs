@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 mod acceptance;
+mod disk;
 mod door;
 mod fanout;
 mod figures;
@@ -72,6 +73,10 @@ async fn measure() -> Result<()> {
     let world = World::new()?;
     let begun = Instant::now();
     println!("device: {}", device()?);
+    println!(
+        "its disk, 4 KiB written and synced: {}",
+        disk::synced(&world.folder()?)?
+    );
     println!("where two times stand side by side: the median, and what 99 in 100 stay within");
     for part in PARTS {
         if !only.is_empty() && !only.contains(&part) {
