@@ -1,9 +1,10 @@
 //! The nonces of signed requests: seen once, a request is taken; seen twice, it is a replay.
 //!
-//! With `SQLite` they have a file of their own beside the database: every request writes one, so
-//! they must wait neither for the database's lock nor for the disk. After a power failure the last
-//! ones may be forgotten; their signatures are good for a minute more. With `PostgreSQL` they are a
-//! table like the others, so that a replay at another origin fails too.
+//! Every request writes one, so they must wait neither for the database's lock nor for the disk.
+//! With `SQLite` they have a file of their own beside the database. With `PostgreSQL` they are a
+//! table like the others, so that a replay at another origin fails too, and have connections of
+//! their own, which do not wait for the server's disk. Where the power fails, or the server crashes,
+//! the last ones may be forgotten; their signatures are good for a minute more.
 
 use sqlx::AnyPool;
 

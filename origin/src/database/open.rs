@@ -17,6 +17,8 @@ use super::{Address, DatabaseError, nonces};
 const READERS: u32 = 4;
 /// Connections to a server.
 const CONNECTIONS: u32 = 8;
+/// Those of them that write nonces.
+const NONCE_CONNECTIONS: u32 = 2;
 /// How long a writer waits for another before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a probe, whose sender waits no longer than this.
@@ -40,6 +42,12 @@ const FORGETFUL: &str = "
 const PUNCTUAL: &str = "
     SET lock_timeout = '10s';
     SET idle_in_transaction_session_timeout = '10s';
+";
+/// The same for what may be forgotten when the server is cut off. Others see it at once either way.
+const PUNCTUAL_AND_FORGETFUL: &str = "
+    SET lock_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SET synchronous_commit = off;
 ";
 
 pub(super) static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("./migrations/sqlite");
@@ -95,15 +103,17 @@ impl Database {
     }
 
     async fn open_server(url: &SecretString) -> Result<Self, DatabaseError> {
-        let pool = connect(server(url), CONNECTIONS, PUNCTUAL)
-            .await
-            .map_err(DatabaseError::Connect)?;
+        let open = |most, settings| async move {
+            let pool = connect(server(url), most, settings).await;
+            pool.map_err(DatabaseError::Connect)
+        };
+        let pool = open(CONNECTIONS - NONCE_CONNECTIONS, PUNCTUAL).await?;
         POSTGRES.run(&pool).await?;
         Ok(Self {
             dialect: &Postgres,
             readers: pool.clone(),
-            writer: pool.clone(),
-            nonces: pool,
+            writer: pool,
+            nonces: open(NONCE_CONNECTIONS, PUNCTUAL_AND_FORGETFUL).await?,
             server: Some(url.clone()),
         })
     }

@@ -47,6 +47,7 @@ pub(super) async fn stream(
         account,
         id,
         seen,
+        job: None,
         waiting: VecDeque::new(),
         over: false,
     };
@@ -66,6 +67,8 @@ struct Follower {
     id: String,
     /// Number of the last event that the reader has.
     seen: u32,
+    /// The job as it was last read.
+    job: Option<Job>,
     waiting: VecDeque<Event>,
     over: bool,
 }
@@ -115,14 +118,22 @@ impl Follower {
         if events.is_empty() {
             return Ok(());
         }
-        let Some(job) = self.app.queue.job(&self.account, &self.id).await? else {
+        let is_running = |job: &Job| job.status == Status::Running;
+        let are_steps = events
+            .iter()
+            .all(|event| Status::parse(&event.name).is_none());
+        // While a job is made, its steps change nothing else of it that is told with them.
+        if status.is_none() || !are_steps || !self.job.as_ref().is_some_and(is_running) {
+            self.job = self.app.queue.job(&self.account, &self.id).await?;
+        }
+        let Some(job) = &self.job else {
             self.over = true;
             return Ok(());
         };
         for event in events {
             self.seen = event.number;
             self.over |= Status::parse(&event.name).is_some_and(Status::is_final);
-            self.waiting.push_back(message(&event, &job));
+            self.waiting.push_back(message(&event, job));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `GET /api/jobs/{id}/events`
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use serde_json::json;
 
@@ -45,6 +45,39 @@ async fn a_job_is_told_from_queued_to_succeeded() {
     let job = origin.job(&id).await;
     assert_eq!(last.data["images"], job["images"]);
     assert_eq!(last.data["finished_at"], job["finished_at"]);
+    let begun: Vec<_> = events
+        .iter()
+        .filter(|event| event.name == "progress")
+        .map(|event| &event.data["started_at"])
+        .collect();
+    assert!(job["started_at"].is_string());
+    assert!(
+        begun.iter().all(|at| **at == job["started_at"]),
+        "{begun:?}"
+    );
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn who_shares_a_job_no_more_is_told_no_more_of_it() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 3 })).await;
+    let of_job = |end: &str| format!("/api/jobs/{id}{end}");
+    let share = Call::new(Method::POST, &of_job("/readers")).json(&json!({}));
+    let answer = origin.call(share.by("bob")).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    let watch = Call::get(&of_job("/events")).by("bob");
+    let mut stream = origin.call(watch).await.events();
+    gate.allow(1);
+    stream.until_step(1).await;
+    let leave = Call::delete(&of_job("")).by("bob");
+    assert_eq!(origin.call(leave).await.status, StatusCode::OK);
+    gate.allow(1);
+    let rest = stream.rest().await;
+    assert!(rest.is_empty(), "{rest:?}");
+    gate.open();
+    assert_eq!(origin.finished(&id).await["status"], "succeeded");
     origin.stop().await;
 }
 
