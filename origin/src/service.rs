@@ -15,7 +15,7 @@ use crate::addresses::Addresses;
 use crate::admin::{self, Admin};
 use crate::cause::chain;
 use crate::clock;
-use crate::database::{Address, Database, DatabaseError};
+use crate::database::{Address, Database, DatabaseError, Room};
 use crate::engine::Engine;
 use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
@@ -45,6 +45,8 @@ pub struct ServiceOptions {
     pub addresses: Addresses,
     /// Jobs that may wait.
     pub queue_limit: u32,
+    /// Percent of them that may be one account's.
+    pub account_queue_share: u32,
     /// Jobs that are made at one moment for one account; 0 is no limit.
     pub account_concurrency: u32,
     /// Where jobs are recorded.
@@ -162,6 +164,7 @@ impl Service {
             addresses: options.addresses.clone(),
             outbound: options.outbound.clone(),
         };
+        let room = Room::shared(options.queue_limit, options.account_queue_share);
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
@@ -174,8 +177,7 @@ impl Service {
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
                 addresses: options.addresses,
-                queue_limit: options.queue_limit,
-                places: Places::new(database.clone()),
+                places: Places::new(database.clone(), room),
                 changes,
                 running,
                 pace: Arc::clone(&pace),

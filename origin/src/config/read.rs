@@ -37,6 +37,8 @@ pub struct Config {
     pub queue_limit: u32,
     /// [`settings::ACCOUNT_CONCURRENCY`].
     pub account_concurrency: u32,
+    /// [`settings::ACCOUNT_QUEUE_SHARE`].
+    pub account_queue_share: u32,
     /// [`settings::DATABASE_URL`].
     pub database: Address,
     /// [`settings::BUCKET`] and what belongs to it.
@@ -156,6 +158,11 @@ impl Config {
             let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
             limit.ok_or_else(|| "write a whole number above 0".to_owned())
         });
+        let account_queue_share = reader.parse(&settings::ACCOUNT_QUEUE_SHARE, |text| {
+            let share = text.parse::<u32>().ok();
+            let share = share.filter(|share| (1..=100).contains(share));
+            share.ok_or_else(|| "write a whole number from 1 to 100".to_owned())
+        });
         let account_concurrency = reader.parse(&settings::ACCOUNT_CONCURRENCY, |text| {
             let limit = text.parse::<u32>();
             limit.map_err(|_| "write a whole number; 0 is no limit".to_owned())
@@ -176,6 +183,7 @@ impl Config {
             device: device?,
             embed_recipe: embed_recipe?,
             queue_limit: queue_limit?,
+            account_queue_share: account_queue_share?,
             account_concurrency: account_concurrency?,
             database: database?,
             bucket,
@@ -415,6 +423,7 @@ mod tests {
             ("DARKROOM_DEVICE", "abacus"),
             ("DARKROOM_EMBED_RECIPE", "perhaps"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
+            ("DARKROOM_ACCOUNT_QUEUE_SHARE", "0"),
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),

@@ -9,8 +9,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use darkroom_shared::deadline;
-use darkroom_shared::job::{Generated, Job, Status};
+use darkroom_shared::job::{Generated, JOINED_HEADER, Job, Status};
 use darkroom_shared::prefer::Prefer;
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
@@ -19,8 +20,7 @@ use uuid::Uuid;
 use super::identity::Caller;
 use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
-use crate::database::Priority;
-use crate::jobs::Order;
+use crate::jobs::{Accepted, Order};
 use crate::{clock, inputs};
 
 /// Says which preferences were honoured.
@@ -36,14 +36,22 @@ pub(super) async fn generate(
 ) -> Result<Response, ApiError> {
     require_json(&headers)?;
     let mut request = GenerateRequest::within(app.outbound.reach(), &body)?;
-    let (id, prefer) = (job_id(query.as_deref())?, preference(&headers));
+    let id = job_id(query.as_deref())?;
+    let handed_in = HandedIn {
+        id,
+        prefer: preference(&headers),
+        deadline: deadline_of(&headers)?,
+        task_id: request.task_id.clone(),
+    };
     let model = app.model()?;
     let (models, seed) = (slice::from_ref(&*model), random_seed()?);
     let mut recipe = Recipe::complete(&request, models, seed)?;
     if request.names_images() {
         // What was there when the job was accepted may be gone, or another picture.
         if let Some(job) = app.queue.job(&account, &id.to_string()).await? {
-            return Ok(follow(&app, &account, job, prefer).await);
+            let is_made = false;
+            let accepted = Accepted { job, is_made };
+            return Ok(follow(&app, &account, accepted, handed_in).await);
         }
         fetched::fetch(&app.outbound, &mut request).await?;
         own_images::look_up(&app, &account, &mut request).await?;
@@ -58,18 +66,36 @@ pub(super) async fn generate(
         request: &request,
         recipe,
         start,
-        deadline: deadline_of(&headers)?,
+        deadline: handed_in.deadline,
         priority: priority(query.as_deref())?,
         now: clock::now(),
     };
     let accepted = app.queue.accept(order).await?;
-    Ok(follow(&app, &account, accepted, prefer).await)
+    Ok(follow(&app, &account, accepted, handed_in).await)
+}
+
+/// How a call handed its job in.
+struct HandedIn {
+    id: Uuid,
+    prefer: Prefer,
+    deadline: Option<u32>,
+    task_id: Option<String>,
 }
 
 /// Waits for the end of a job that is on record, and answers.
-async fn follow(app: &App, account: &str, accepted: Job, prefer: Prefer) -> Response {
-    let limit = patience(prefer, accepted.eta_seconds);
-    let job = match app.queue.wait(account, &accepted.id, limit).await {
+async fn follow(app: &App, account: &str, accepted: Accepted, handed_in: HandedIn) -> Response {
+    let Accepted {
+        job: accepted,
+        is_made,
+    } = accepted;
+    let prefer = handed_in.prefer;
+    let has_joined = accepted.id != handed_in.id.to_string();
+    let mut limit = patience(prefer, accepted.eta_seconds);
+    if let (true, Some(deadline)) = (has_joined, handed_in.deadline) {
+        // The job is not bound to it; its caller is told by then how the job stands.
+        limit = limit.min(Duration::from_secs(deadline.into()));
+    }
+    let mut job = match app.queue.wait(account, &accepted.id, limit).await {
         Ok(job) => job.unwrap_or(accepted),
         Err(error) => {
             // The job is on record, so a caller who was told to try again would get it twice.
@@ -77,7 +103,15 @@ async fn follow(app: &App, account: &str, accepted: Job, prefer: Prefer) -> Resp
             accepted
         }
     };
-    let mut response = answer(job);
+    if has_joined {
+        // It is called what its caller calls it.
+        job.task_id = handed_in.task_id;
+    }
+    let mut response = answer(job, is_made);
+    if has_joined {
+        let yes = HeaderValue::from_static("1");
+        response.headers_mut().insert(JOINED_HEADER, yes);
+    }
     if let Some(applied) = prefer.to_header().and_then(|value| value.try_into().ok()) {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -107,12 +141,13 @@ fn job_id(query: Option<&str>) -> Result<Uuid, ApiError> {
 
 /// How the job stands beside others: said in the signed query, too, so that it is the edge that
 /// decides.
-fn priority(query: Option<&str>) -> Result<Priority, ApiError> {
+pub(super) fn priority(query: Option<&str>) -> Result<Priority, ApiError> {
     let Some(name) = parameter(query, "priority") else {
         return Ok(Priority::default());
     };
     Priority::parse(&name).ok_or_else(|| {
-        let names = Priority::ALL.map(Priority::as_str).join(", ");
+        let names = Priority::ALL.iter().map(|priority| priority.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
         let (field, message) = ("priority".to_owned(), format!("must be one of {names}"));
         vec![FieldError { field, message }].into()
     })
@@ -137,9 +172,12 @@ fn preference(headers: &HeaderMap) -> Prefer {
 }
 
 /// 200 with the images, 202 where they are still to come, the cause where they never will.
-fn answer(job: Job) -> Response {
+fn answer(job: Job, is_made: bool) -> Response {
     match job.status {
-        Status::Succeeded => Json(Generated::from(job)).into_response(),
+        Status::Succeeded => {
+            let cached = is_made;
+            Json(Generated { cached, ..job.into() }).into_response()
+        }
         Status::Queued | Status::Running => {
             let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
             let mut response = (StatusCode::ACCEPTED, Json(Generated::from(job))).into_response();

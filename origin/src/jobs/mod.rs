@@ -1,4 +1,4 @@
-//! A job's life: accepted and watched at the `queue`, made on the `worker`, carried to the
+//! A job's life: handed in (`accepting`) and watched at the `queue`, made on the `worker`, carried to the
 //! store by `delivery`.
 //!
 //! The database is the truth: the queue, the worker and deliveries know of each other only
@@ -6,6 +6,7 @@
 //! that ends a run early. The worker has a job on a lease, which the `heartbeat` renews; what other
 //! machines do with jobs of the same database is heard by `following`.
 
+mod accepting;
 mod changes;
 mod deadlines;
 mod delivery;
@@ -21,6 +22,7 @@ mod queue;
 mod running;
 mod worker;
 
+pub use accepting::{AcceptError, Accepted, Order};
 pub use changes::{Changes, Watch};
 pub use deadlines::Deadlines;
 pub use delivery::{Delivery, Task};
@@ -31,6 +33,6 @@ pub use pace::Pace;
 pub use phase::{Phase, Rounds};
 pub use places::Places;
 pub use progress::{Preview, Progress};
-pub use queue::{AcceptError, JobQueue, JobQueueOptions, Order};
+pub use queue::{JobQueue, JobQueueOptions};
 pub use running::{AtWork, Running};
 pub use worker::{EngineFailure, EngineState, Worker};

@@ -1,7 +1,8 @@
 //! In which order jobs are taken up, right at the database; and what callers see of it.
 
 use axum::http::StatusCode;
-use darkroom_origin::database::{Acceptance, Claim, Database, NewJob, Place, Priority};
+use darkroom_origin::database::{Acceptance, Claim, Database, NewJob, Place};
+use darkroom_shared::priority::Priority;
 use serde_json::json;
 
 use crate::leases::{Shared, claim, job};

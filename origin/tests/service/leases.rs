@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use darkroom_origin::database::{
     Acceptance, Ahead, Claim, ClaimedJob, Database, GivenUp, LEASE, Lease, MAX_ATTEMPTS, NewImage,
-    NewJob, Place, Priority, Stored, Tried, Waiting,
+    NewJob, Place, Reader, Stored, Tried, Waiting,
 };
 use darkroom_shared::job::{JobError, Status};
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel, Visibility};
@@ -84,7 +85,7 @@ pub fn job(images: usize) -> NewJob {
                 id: Uuid::new_v4(),
                 key: Uuid::new_v4().to_string(),
                 seed: 1,
-                recipe_sha256: "s".into(),
+                recipe_sha256: Uuid::new_v4().to_string(),
             })
             .collect(),
         start: None,
@@ -342,13 +343,12 @@ async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
     for _ in 0..20 {
         let job = shared.accept(1).await.id.to_string();
         for account in ["bob", "carol", "dave"] {
-            assert!(
-                shared
-                    .a
-                    .add_reader(&job, account, None, None)
-                    .await
-                    .expect("asked")
-            );
+            let reader = Reader {
+                account,
+                ..Reader::default()
+            };
+            let added = shared.a.add_reader(&job, &reader).await;
+            assert!(added.expect("asked"));
         }
         let all = ["alice", "bob", "carol", "dave"].map(|account| {
             let database = if account < "c" { &shared.a } else { &shared.b };

@@ -17,6 +17,7 @@ mod health;
 mod inputs;
 mod inputs_by_address;
 mod jobs;
+mod joining;
 mod leases;
 mod metrics;
 mod multipart;

@@ -44,6 +44,7 @@ pub struct Origin {
 pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
+    pub account_queue_share: u32,
     pub account_concurrency: u32,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
@@ -56,6 +57,7 @@ impl Default for Setup {
         Self {
             engine: StubEngine::default(),
             queue_limit: 100,
+            account_queue_share: 100,
             account_concurrency: 0,
             storage: None,
             keeping: KeeperOptions::default(),
@@ -113,6 +115,7 @@ impl Origin {
             secrets: secrets(),
             addresses: Addresses::edge("http://edge.test"),
             queue_limit: setup.queue_limit,
+            account_queue_share: setup.account_queue_share,
             account_concurrency: setup.account_concurrency,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
