@@ -2,6 +2,7 @@
 //! made by the origin otherwise: once, for all who want it now.
 
 use darkroom_shared::deadline;
+use darkroom_shared::job::JOINED_HEADER;
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, with_seed};
@@ -141,7 +142,10 @@ pub async fn make(
         trace: call.observed.trace(),
     };
     let Flown { answer, role } = fly(call, wanted.flight(), &order, &origin).await;
-    let end = end_of(role, &answer);
+    let end = match &answer {
+        Ok(answer) if answer.headers.has(JOINED_HEADER)? => Some(End::NotMade),
+        _ => end_of(role, &answer),
+    };
     if end.is_some_and(|end| end != End::Made) {
         taken.returns(wanted.request.n);
     }

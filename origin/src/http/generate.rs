@@ -176,7 +176,11 @@ fn answer(job: Job, is_made: bool) -> Response {
     match job.status {
         Status::Succeeded => {
             let cached = is_made;
-            Json(Generated { cached, ..job.into() }).into_response()
+            Json(Generated {
+                cached,
+                ..job.into()
+            })
+            .into_response()
         }
         Status::Queued | Status::Running => {
             let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));

@@ -265,8 +265,14 @@ async fn two_accounts_share_what_is_being_made_each_under_its_own_label() {
     // So the edge asks after what it handed in, and so others join it there.
     let asked = Call::get(&format!("/api/jobs/{own}"));
     let found = origin.call(asked.clone().by("bob")).await.json().await;
-    assert_eq!((&found["id"], &found["task_id"]), (&json!(id), &json!("bobs")));
-    let readers = Call::new(axum::http::Method::POST, &format!("/api/jobs/{own}/readers"));
+    assert_eq!(
+        (&found["id"], &found["task_id"]),
+        (&json!(id), &json!("bobs"))
+    );
+    let readers = Call::new(
+        axum::http::Method::POST,
+        &format!("/api/jobs/{own}/readers"),
+    );
     let label = json!({ "task_id": "carols" });
     let answer = origin.call(readers.json(&label).by("carol")).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
@@ -276,7 +282,10 @@ async fn two_accounts_share_what_is_being_made_each_under_its_own_label() {
     let waiting = origin.call(Call::generate(&body).by("bob"));
     gate.open();
     let made = waiting.await.json().await;
-    assert_eq!((&made["job"]["id"], &made["cached"]), (&json!(id), &json!(false)));
+    assert_eq!(
+        (&made["job"]["id"], &made["cached"]),
+        (&json!(id), &json!(false))
+    );
     assert_eq!(gate.done(), 4);
     assert_eq!(origin.job(&id).await["task_id"], "alices");
     origin.stop().await;
@@ -299,7 +308,9 @@ async fn what_was_made_is_answered_until_it_is_deleted() {
     }
     assert_eq!(gate.done(), 4);
     let image = made["images"][0]["id"].as_str().expect("id");
-    let deleted = origin.call(Call::delete(&format!("/api/images/{image}"))).await;
+    let deleted = origin
+        .call(Call::delete(&format!("/api/images/{image}")))
+        .await;
     assert_eq!(deleted.status, StatusCode::OK);
     let anew = origin.call(Call::generate(&body).by("bob")).await;
     assert_eq!(anew.header("darkroom-joined"), "");
@@ -361,7 +372,9 @@ async fn who_joins_with_a_deadline_hears_by_then_how_the_job_stands() {
     let origin = Origin::with(engine).await;
     let body = fresh();
     let id = origin.submit(&body).await;
-    let hurried = Call::generate(&body).by("bob").header("darkroom-deadline", "1");
+    let hurried = Call::generate(&body)
+        .by("bob")
+        .header("darkroom-deadline", "1");
     let answer = origin.call(hurried).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     assert_eq!(id_of(answer).await, id);
@@ -390,7 +403,10 @@ async fn who_joins_is_told_of_the_end_where_it_says_once_an_account() {
     assert_ne!(bobs, id);
     gate.open();
     let jobs = bob.times(2).await;
-    let mut jobs: Vec<Value> = jobs.iter().map(|asked| asked.json()["data"].clone()).collect();
+    let mut jobs: Vec<Value> = jobs
+        .iter()
+        .map(|asked| asked.json()["data"].clone())
+        .collect();
     jobs.sort_by_key(|job| job["id"] != id);
     assert_eq!((&jobs[0]["id"], &jobs[1]["id"]), (&json!(id), &json!(bobs)));
     assert!(jobs.iter().all(|job| job["task_id"] == "bob"));
