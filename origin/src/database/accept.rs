@@ -231,7 +231,7 @@ async fn is_full(
 }
 
 /// What an account is told of a job that is on record, or was handed in and joined another.
-async fn known(
+pub(super) async fn known(
     connection: &mut AnyConnection,
     id: &str,
     account: &str,

@@ -6,6 +6,7 @@
 use darkroom_shared::job::Status;
 use sqlx::{Any, AnyConnection, Transaction};
 
+use super::accept::known;
 use super::readers::{self, Reader};
 use super::{Database, DatabaseError, NewJob};
 
@@ -38,13 +39,14 @@ const FIND: &str = "
 pub(super) const NAMED: &str = "COALESCE((SELECT job_id FROM job_aliases WHERE id = $1), $1)";
 
 impl Database {
-    /// Whether there is a job that this one would join.
+    /// Whether a job is on record, or there is one that it would join.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
-    pub async fn has_equal(&self, job: &NewJob) -> Result<bool, DatabaseError> {
+    pub async fn is_there(&self, job: &NewJob) -> Result<bool, DatabaseError> {
         let mut connection = self.readers.acquire().await?;
-        Ok(find(&mut connection, job).await?.is_some())
+        let known = known(&mut connection, &job.id.to_string(), &job.account).await?;
+        Ok(known.is_some() || find(&mut connection, job).await?.is_some())
     }
 
     /// Joins the job that makes what this one would make, or has made it; `None` where there is

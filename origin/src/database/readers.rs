@@ -97,8 +97,8 @@ async fn bring_forward(
 }
 
 impl Database {
-    /// Lets an account see a job as its own. False where there is no such job, or one whose
-    /// pictures are not public.
+    /// Lets an account see a job as its own. False where there is no such job, one whose pictures
+    /// are not public, or one that all others have given up.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -115,6 +115,7 @@ impl Database {
             Some(job) => lock(&mut transaction, &job).await?,
             None => None,
         };
+        let shared = shared.filter(|shared| shared.status != Status::Canceled);
         if let Some(shared) = &shared {
             self.share(&mut transaction, shared, reader).await?;
         }

@@ -174,10 +174,10 @@ impl JobQueue {
         Ok(Some(now + UnixMillis::from(seconds) * 1000))
     }
 
-    /// Refuses a job that would not be done in time, as far as anybody can tell. One that joins
-    /// another is never refused: its caller hears by then how that one stands.
+    /// Refuses a job that would not be done in time, as far as anybody can tell. One that is on
+    /// record or joins another is not refused: its caller hears by then how that one stands.
     async fn check_deadline(&self, new: &NewJob, deadline: u32) -> Result<(), AcceptError> {
-        if self.0.database.has_equal(new).await? {
+        if self.0.database.is_there(new).await? {
             return Ok(());
         }
         let turn = self.0.database.next_turn(&new.account, new.priority);

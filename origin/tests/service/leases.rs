@@ -338,6 +338,27 @@ async fn a_job_that_is_handed_in_twice_at_one_moment_is_one() {
 }
 
 #[tokio::test]
+async fn nobody_comes_to_share_a_job_that_is_given_up_at_that_moment() {
+    let shared = Shared::open().await;
+    let reader = Reader {
+        account: "bob",
+        ..Reader::default()
+    };
+    for _ in 0..20 {
+        let job = shared.accept(1).await.id.to_string();
+        let (given_up, added) = tokio::join!(
+            shared.a.give_up(&job, "alice", 2),
+            shared.b.add_reader(&job, &reader)
+        );
+        let is_left = given_up.expect("given up") == GivenUp::ByOne;
+        assert_eq!(added.expect("asked"), is_left);
+        let status = shared.a.status("bob", &job).await.expect("read");
+        assert_eq!(status, is_left.then_some(Status::Queued));
+    }
+    shared.close().await;
+}
+
+#[tokio::test]
 async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
     let shared = Shared::open().await;
     for _ in 0..20 {
