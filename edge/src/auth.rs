@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use darkroom_shared::api_key::{self, ApiKey};
 use darkroom_shared::jwt::{Token, Verified};
 use darkroom_shared::keys::Key;
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::Code;
 use darkroom_shared::scope::Scope;
 
@@ -21,6 +22,8 @@ pub struct Caller {
     pub ledger: Cow<'static, str>,
     /// What this caller is held to, beside what everybody is.
     pub limits: CallerLimits,
+    /// How its jobs stand beside others'.
+    pub priority: Priority,
 }
 
 /// A caller's own limits, as its key says.
@@ -46,6 +49,18 @@ impl Caller {
         }
     }
 
+    /// A query that says the priority, too, where it is not the usual one.
+    pub fn query_with_priority(&self, mut query: String) -> String {
+        if self.priority != Priority::Normal {
+            if !query.is_empty() {
+                query.push('&');
+            }
+            query.push_str("priority=");
+            query.push_str(self.priority.as_str());
+        }
+        query
+    }
+
     /// The account's name, as it is signed.
     pub fn as_str(&self) -> &str {
         &self.account
@@ -60,6 +75,7 @@ impl Caller {
                 rate_per_minute: None,
                 daily_images: None,
             },
+            priority: Priority::Normal,
         }
     }
 }
@@ -68,6 +84,7 @@ impl From<Key> for Caller {
     fn from(key: Key) -> Self {
         Self {
             ledger: Cow::Owned(format!("key:{}", key.id)),
+            priority: key.priority,
             account: Cow::Owned(key.account),
             scopes: Cow::Owned(key.scopes),
             limits: CallerLimits {
@@ -79,13 +96,14 @@ impl From<Key> for Caller {
 }
 
 impl From<Verified> for Caller {
-    /// A token says nothing of limits.
+    /// A token says nothing of limits, nor of a priority.
     fn from(verified: Verified) -> Self {
         Self {
             ledger: Cow::Owned(format!("account:{}", verified.account)),
             account: Cow::Owned(verified.account),
             scopes: Cow::Owned(verified.scopes),
             limits: CallerLimits::default(),
+            priority: Priority::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use darkroom_shared::changes::Changes;
 use darkroom_shared::deadline;
+use darkroom_shared::job::JOINED_HEADER;
 use darkroom_shared::prefer::Prefer;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{GenerateRequest, MAX_BODY, MAX_SEED, Visibility, with_seed};
@@ -215,7 +216,10 @@ async fn charged(
     role: Role,
     answer: Result<Whole, Failure>,
 ) -> Result<Whole, Failure> {
-    let end = end_of(role, &answer);
+    let end = match &answer {
+        Ok(answer) if answer.headers.has(JOINED_HEADER)? => Some(End::NotMade),
+        _ => end_of(role, &answer),
+    };
     if end.is_some_and(|end| end != End::Made) {
         taken.returns(n);
     }

@@ -50,7 +50,7 @@ impl Order<'_> {
             method: "POST",
             path: self.path,
             // Signed with the rest.
-            query: &format!("job={}", self.job),
+            query: &self.caller.query_with_priority(format!("job={}", self.job)),
             caller: self.caller,
             request_id: self.request_id,
             headers,

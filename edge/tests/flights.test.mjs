@@ -226,7 +226,7 @@ function joined(to) {
   const { answer } = to.origin;
   return new Promise((resolve) => {
     to.origin.answer = (request, response, body) => {
-      if (request.url.endsWith("/readers")) response.on("finish", resolve);
+      if (request.url.includes("/readers")) response.on("finish", resolve);
       answer(request, response, body);
     };
   });
@@ -355,6 +355,51 @@ test("an account that joins another's flight reads its job under its own label",
   const shared = await (await second).json();
   assert.equal(shared.job.task_id, "mine");
   assert.equal(shared.job.id, call.job);
+});
+
+test("a caller's priority goes with what it asks of a flight's job", LIMIT, async () => {
+  const origin = new Held(edge);
+  const priorityOf = ({ url }) => new URL(url, "http://origin").searchParams.get("priority");
+  const [low, high] = [await edge.newKey({ priority: "low" }), await edge.newKey({ priority: "high" })];
+  const body = fresh();
+  const first = edge.generate(body, { key: low.key });
+  const [call] = await origin.calls(1);
+  assert.equal(priorityOf(call.request), "low");
+  const hasJoined = joined(edge);
+  const second = edge.generate(body, { key: high.key });
+  await hasJoined;
+  const readers = edge.origin.requests.filter(({ url }) => url.includes("/readers"));
+  assert.deepEqual(readers.map(priorityOf), ["high"]);
+  Held.finish(call);
+  for (const answer of [await first, await second]) assert.equal(answer.status, 200);
+  // The usual one is not worth a word.
+  edge.origin.answer = prompt;
+  edge.origin.requests.splice(0);
+  await edge.generate(fresh());
+  assert.equal(priorityOf(edge.origin.takeOne()), null);
+});
+
+test("what joined another's job at the origin costs no image", LIMIT, async () => {
+  const { key } = await edge.newKey({ daily_images: 1 });
+  for (const state of ["succeeded", "queued", "succeeded"]) {
+    edge.origin.answer = (request, response, body) => {
+      const answer = generated(request, state, body);
+      answer.job.id = "anothers";
+      json(response, state === "queued" ? 202 : 200, answer, { "darkroom-joined": "1" });
+    };
+    const answer = await edge.generate(fresh(), { key });
+    assert.ok(answer.ok, `${answer.status}`);
+    assert.match(answer.headers.get("ratelimit"), /"images";r=1;/);
+    assert.equal(answer.headers.get("darkroom-joined"), null);
+    // What was taken comes back behind the answer.
+    let left = answer;
+    for (let tries = 0; tries < 100; tries += 1) {
+      edge.origin.answer = (request, response) => refuse(request, response, 422, "invalid_request");
+      left = await edge.generate(fresh(), { key });
+      if (left.status !== 429) break;
+    }
+    await problem(left, 422, "invalid_request");
+  }
 });
 
 test("only who begins a flight is charged for its images", LIMIT, async () => {

@@ -33,7 +33,7 @@ describe("keys", () => {
 
   test("a key is shown once, works, and stands for its account", LIMIT, async () => {
     const before = Date.now();
-    const body = { name: "a laptop", account: "alice", scopes: ["read"], rate_per_minute: 60, daily_images: 5 };
+    const body = { name: "a laptop", account: "alice", scopes: ["read"], rate_per_minute: 60, daily_images: 5, priority: "low" };
     const response = await edge.post("/api/keys", body);
     assert.equal(response.status, 201);
     assert.equal(response.headers.get("cache-control"), "no-store");

@@ -112,6 +112,18 @@ describe("images a day", () => {
     await problem(await generate(key), 429, "quota_exceeded");
   });
 
+  test("are given back of a job that has joined another's where nobody was told", LIMIT, async () => {
+    const jobs = useJobs();
+    const { key } = await edge.newKey({ daily_images: 1 });
+    jobs.next = "queued";
+    assert.equal((await generate(key)).status, 202);
+    edge.origin.answer = (request, response, body) =>
+      request.method === "GET"
+        ? json(response, 200, { id: "anothers", status: "running" })
+        : jobs.answer(request, response, body);
+    assert.equal((await generate(key)).status, 202);
+  });
+
   test("are given back at once when the job is canceled through the edge", LIMIT, async () => {
     const jobs = useJobs();
     const { key } = await edge.newKey({ daily_images: 1 });

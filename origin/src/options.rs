@@ -26,6 +26,7 @@ impl TryFrom<Config> for ServiceOptions {
             secrets: config.origin_secrets,
             addresses,
             queue_limit: config.queue_limit,
+            account_queue_share: config.account_queue_share,
             account_concurrency: config.account_concurrency,
             checkpoint_every: config.checkpoint_every,
             database: config.database,

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use crate::addresses::Addresses;
 use crate::admin::{self, Admin};
 use crate::cause::chain;
-use crate::database::{Address, Database, DatabaseError};
+use crate::clock;
+use crate::database::{Address, Database, DatabaseError, Room};
 use crate::engine::Engine;
 use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
@@ -47,6 +48,8 @@ pub struct ServiceOptions {
     pub addresses: Addresses,
     /// Jobs that may wait.
     pub queue_limit: u32,
+    /// Percent of them that may be one account's.
+    pub account_queue_share: u32,
     /// Jobs that are made at one moment for one account; 0 is no limit.
     pub account_concurrency: u32,
     /// How much work of a run may be lost; `None` where only a service that ends in order saves runs.
@@ -176,6 +179,7 @@ impl Service {
             outbound: options.outbound.clone(),
             traces: options.traces.clone(),
         };
+        let room = Room::shared(options.queue_limit, options.account_queue_share);
         let app = App {
             secrets: options.secrets.into(),
             database: database.clone(),
@@ -188,8 +192,7 @@ impl Service {
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
                 addresses: options.addresses,
-                queue_limit: options.queue_limit,
-                places: Places::new(database.clone()),
+                places: Places::new(database.clone(), room),
                 changes,
                 running,
                 pace: Arc::clone(&pace),

@@ -10,6 +10,9 @@ use crate::timestamp::{UnixMillis, rfc3339};
 /// Tells with a stream of events whose images are private: their addresses are the edge's to sign.
 pub const VISIBILITY_HEADER: &str = "darkroom-visibility";
 
+/// Tells with an answer that another request's job makes the pictures: nothing was made for this one.
+pub const JOINED_HEADER: &str = "darkroom-joined";
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

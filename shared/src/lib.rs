@@ -64,6 +64,7 @@ pub mod outside;
 pub mod posts;
 pub mod prefer;
 pub mod previews;
+pub mod priority;
 pub mod problem;
 pub mod recipe;
 pub mod request;

@@ -72,6 +72,8 @@ codes! {
     QuotaExceeded = "quota_exceeded", 429, "The day's images are used up";
     /// Too many jobs are waiting.
     QueueFull = "queue_full", 429, "The queue is full";
+    /// Too many of the account's jobs are waiting; there may be room for others'.
+    AccountQueueFull = "account_queue_full", 429, "Too many of the account's jobs are waiting";
     /// The pictures would not be done by the time that the caller needs them.
     DeadlineMissed = "deadline_missed", 429, "The deadline cannot be met";
     /// The engine could not make the picture.
@@ -170,7 +172,7 @@ impl Problem {
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
         self.retry_after.or(match self.code {
-            Code::QueueFull | Code::StorageUnavailable => Some(10),
+            Code::QueueFull | Code::AccountQueueFull | Code::StorageUnavailable => Some(10),
             Code::OriginUnreachable | Code::Unavailable | Code::OriginTimeout => Some(5),
             _ => None,
         })

@@ -28,6 +28,7 @@ const MOST: u32 = 20;
 /// Of a job, all that counts here.
 #[derive(Deserialize)]
 struct Stands {
+    id: String,
     status: Status,
 }
 
@@ -135,10 +136,13 @@ impl KeyAllowance {
         let answer = origin::ask(&origin, ask).await.ok()?;
         match answer.status {
             200 => {
-                let job = answer.json::<Stands>();
-                let job = job
-                    .inspect_err(|error| log::error(&request_id, format_args!("no job: {error}")));
-                match job.ok()?.status {
+                let stands = answer.json::<Stands>();
+                let stands = stands
+                    .inspect_err(|error| log::error(&request_id, format_args!("no job: {error}")))
+                    .ok()?;
+                match stands.status {
+                    // Another's job, which it has joined, is nothing that was made for it.
+                    _ if stands.id != job.id => Some(End::NotMade),
                     Status::Succeeded => Some(End::Made),
                     Status::Failed | Status::Canceled => Some(End::NotMade),
                     Status::Queued | Status::Running => None,

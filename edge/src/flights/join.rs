@@ -32,6 +32,7 @@ pub async fn join(
 ) -> Result<Flown, Failure> {
     let boarding = Boarding {
         account: order.caller.as_str().to_owned(),
+        priority: order.caller.priority,
         job: order.job.to_owned(),
         prefer: order.prefer.clone(),
         wait: order.wait,

@@ -1,5 +1,6 @@
 //! What is said between a caller and a recipe's flight: a header each way, since bodies are large.
 
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
 use darkroom_shared::trace::TraceParent;
 use serde::de::IgnoredAny;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use worker::js_sys::Uint8Array;
 use worker::{Headers, Response, ResponseBuilder};
 
+use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::pictures::body_of;
 use crate::random;
@@ -24,6 +26,9 @@ const FAILED: &str = "darkroom-failed";
 pub(super) struct Boarding {
     /// On whose behalf.
     pub account: String,
+    /// How that one's jobs stand beside others'.
+    #[serde(default)]
+    pub priority: Priority,
     /// The job's id, should this caller begin the flight.
     pub job: String,
     /// The `Prefer` header for the origin, where there is one.
@@ -39,6 +44,13 @@ pub(super) struct Boarding {
 }
 
 impl Boarding {
+    /// Who asks the origin in the flight's name: `account`, as urgently as this caller.
+    pub fn caller(&self, account: String) -> Caller {
+        let mut caller = Caller::account(account);
+        caller.priority = self.priority;
+        caller
+    }
+
     /// The request's place in a trace.
     pub fn trace(&self) -> TraceParent {
         TraceParent::parse(&self.traceparent).unwrap_or_else(random::trace)

@@ -16,7 +16,6 @@ use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object
 use super::log::{Flying, Log};
 use super::message::{BOARDING, Boarding, Outcome, Role, is_gone, respond};
 use super::reader::{add_reader, is_readable};
-use crate::auth::Caller;
 use crate::call::now;
 use crate::failure::Failure;
 use crate::order::{GENERATE, Order};
@@ -167,12 +166,13 @@ impl Flight {
             (wait, Some(format!("wait={wait}")), None)
         };
         let (env, body, flying) = (self.env.clone(), Rc::clone(body), flying.clone());
+        let caller = boarding.caller(flying.account.clone());
         let (request_id, trace) = (boarding.request_id.clone(), boarding.trace());
         let outcome = async move {
             let order = Order {
                 path: GENERATE,
                 job: &flying.job,
-                caller: &Caller::account(flying.account),
+                caller: &caller,
                 body: &body,
                 prefer,
                 wait,

@@ -31,11 +31,13 @@ pub(super) async fn add_reader(
     let label: Label = serde_json::from_slice(body).map_err(worker::Error::from)?;
     let body = json!({ "task_id": label.task_id }).to_string();
     let origin = settings::origin(env)?;
+    let caller = boarding.caller(boarding.account.clone());
     let ask = Ask {
         method: "POST",
         path: &format!("/api/jobs/{job}/readers"),
-        query: "",
-        caller: &Caller::account(boarding.account.clone()),
+        // A job that is awaited by somebody urgent is urgent.
+        query: &caller.query_with_priority(String::new()),
+        caller: &caller,
         request_id: &boarding.request_id,
         headers: vec![("content-type", "application/json".to_owned())],
         body: body.as_bytes(),

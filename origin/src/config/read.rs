@@ -42,6 +42,8 @@ pub struct Config {
     pub account_concurrency: u32,
     /// [`settings::CHECKPOINT_SECONDS`]; `None` where only an orderly end saves.
     pub checkpoint_every: Option<Duration>,
+    /// [`settings::ACCOUNT_QUEUE_SHARE`].
+    pub account_queue_share: u32,
     /// [`settings::DATABASE_URL`].
     pub database: Address,
     /// [`settings::BUCKET`] and what belongs to it.
@@ -117,6 +119,11 @@ impl Config {
             let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
             limit.ok_or_else(|| "write a whole number above 0".to_owned())
         });
+        let account_queue_share = reader.parse(&settings::ACCOUNT_QUEUE_SHARE, |text| {
+            let share = text.parse::<u32>().ok();
+            let share = share.filter(|share| (1..=100).contains(share));
+            share.ok_or_else(|| "write a whole number from 1 to 100".to_owned())
+        });
         let account_concurrency = reader.parse(&settings::ACCOUNT_CONCURRENCY, |text| {
             let limit = text.parse::<u32>();
             limit.map_err(|_| "write a whole number; 0 is no limit".to_owned())
@@ -142,6 +149,7 @@ impl Config {
             device: device?,
             embed_recipe: embed_recipe?,
             queue_limit: queue_limit?,
+            account_queue_share: account_queue_share?,
             account_concurrency: account_concurrency?,
             checkpoint_every: Some(checkpoint_seconds?)
                 .filter(|seconds| *seconds > 0)
@@ -201,6 +209,7 @@ pub(super) mod tests {
             ("DARKROOM_EMBED_RECIPE", "perhaps"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
             ("DARKROOM_CHECKPOINT_SECONDS", "often"),
+            ("DARKROOM_ACCOUNT_QUEUE_SHARE", "0"),
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),

@@ -56,6 +56,8 @@ settings! {
         "Whether pictures hold their recipes, and with them their prompts: `yes` or `no`. That a model made them they say either way. The same on all origins that share a database.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
+    ACCOUNT_QUEUE_SHARE = "DARKROOM_ACCOUNT_QUEUE_SHARE", "account_queue_share", Some("account-queue-share"), "50",
+        "Percent of the queue's limit that one account's jobs may take up; one more is answered 429, while others' are taken. 100 leaves it all to whoever comes first.";
     ACCOUNT_CONCURRENCY = "DARKROOM_ACCOUNT_CONCURRENCY", "account_concurrency", Some("account-concurrency"), "0",
         "Jobs that may be made for one account at the same time, over all origins of a database; 0 is no limit.";
     CHECKPOINT_SECONDS = "DARKROOM_CHECKPOINT_SECONDS", "checkpoint_seconds", Some("checkpoint-seconds"), "10",

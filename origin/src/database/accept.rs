@@ -1,14 +1,16 @@
 //! Accepting a job: it, its images, what they begin with, and its first event in one transaction.
 
 use darkroom_shared::job::Status;
+use darkroom_shared::priority::Priority;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::trace::TraceParent;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 use uuid::Uuid;
 
-use super::{Database, DatabaseError, Priority, events, outbox, starts, turns};
+use super::joining::{Joined, NAMED};
+use super::{Database, DatabaseError, events, outbox, starts, turns};
 use crate::engine::Start;
 
 /// A job to be accepted.
@@ -72,21 +74,53 @@ pub struct NewImage {
 }
 
 /// Whether a job was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
     /// It is in the queue.
     Accepted,
     /// It was there before, and was left as it is.
     Known,
+    /// Another job makes what it would make, or has made it, and is its account's, too.
+    Joined(Joined),
     /// Another account's job has this id.
     Anothers,
     /// Too many are waiting; nothing was recorded.
     QueueFull,
+    /// Too many of its account are waiting; nothing was recorded.
+    AccountFull,
+}
+
+/// How many jobs may wait; [`u32::MAX`] is any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// All together.
+    pub all: u32,
+    /// Those of one account.
+    pub account: u32,
+}
+
+impl Room {
+    /// Room for `all`, of which one account may take up `percent`: one job at least.
+    #[must_use]
+    pub fn shared(all: u32, percent: u32) -> Self {
+        let account = (u64::from(all) * u64::from(percent)).div_ceil(100) as u32;
+        Self {
+            all,
+            account: if account < all { account } else { u32::MAX },
+        }
+    }
+}
+
+impl From<u32> for Room {
+    /// Room for so many, whoever's they are.
+    fn from(all: u32) -> Self {
+        let account = u32::MAX;
+        Self { all, account }
+    }
 }
 
 impl Database {
-    /// Records a job and its images, unless it is on record or `queue_limit` jobs are waiting;
-    /// [`u32::MAX`] is no limit.
+    /// Records a job and its images, unless it is on record, an equal one is, or there is no room.
     /// Origins that accept in the same moment may go beyond the limit, by one each.
     ///
     /// # Errors
@@ -94,16 +128,28 @@ impl Database {
     pub async fn accept(
         &self,
         job: &NewJob,
-        queue_limit: u32,
+        room: impl Into<Room>,
     ) -> Result<Acceptance, DatabaseError> {
         let recipe = serde_json::to_string(&job.recipe).map_err(DatabaseError::Recipe)?;
         let id = job.id.to_string();
         let mut transaction = self.write().await?;
+        if let Some(first) = job.images.first() {
+            // Of equal ones that come in one moment, the first begins and the others find it.
+            self.lock(&mut transaction, &first.recipe_sha256).await?;
+        }
         if let Some(known) = known(&mut transaction, &id, &job.account).await? {
             return Ok(known);
         }
-        if is_full(&mut transaction, queue_limit).await? {
+        if let Some(joined) = self.join(&mut transaction, job).await? {
+            transaction.commit().await?;
+            return Ok(Acceptance::Joined(joined));
+        }
+        let room = room.into();
+        if is_full(&mut transaction, None, room.all).await? {
             return Ok(Acceptance::QueueFull);
+        }
+        if is_full(&mut transaction, Some(&job.account), room.account).await? {
+            return Ok(Acceptance::AccountFull);
         }
         let pixels = job.pixels() as i64;
         // Calls of one moment, too, have their turns one after the other.
@@ -170,37 +216,50 @@ impl Database {
     }
 }
 
-/// Whether as many jobs are waiting as may.
-async fn is_full(connection: &mut AnyConnection, limit: u32) -> Result<bool, DatabaseError> {
+/// Whether as many jobs are waiting as may: an account's, or all.
+async fn is_full(
+    connection: &mut AnyConnection,
+    account: Option<&str>,
+    limit: u32,
+) -> Result<bool, DatabaseError> {
     if limit == u32::MAX {
         return Ok(false);
     }
-    let waiting: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE status = 'queued' LIMIT $1) AS first_jobs",
-    )
-    .bind(i64::from(limit))
-    .fetch_one(connection)
-    .await?;
+    // Of one account there is another index.
+    let of_account = account.map_or("", |_| "AND account = $2");
+    let statement = format!(
+        "SELECT COUNT(*) FROM
+            (SELECT 1 FROM jobs WHERE status = 'queued' {of_account} LIMIT $1) AS first_jobs"
+    );
+    let mut waiting = sqlx::query_scalar(AssertSqlSafe(statement)).bind(i64::from(limit));
+    if let Some(account) = account {
+        waiting = waiting.bind(account.to_owned());
+    }
+    let waiting: i64 = waiting.fetch_one(connection).await?;
     Ok(waiting >= i64::from(limit))
 }
 
-/// What an account is told of a job that is on record.
-async fn known(
+/// What an account is told of a job that is on record, or was handed in and joined another.
+pub(super) async fn known(
     connection: &mut AnyConnection,
-    job: &str,
+    id: &str,
     account: &str,
 ) -> Result<Option<Acceptance>, DatabaseError> {
-    let seen: Option<i64> = sqlx::query_scalar(
-        "SELECT CASE WHEN account = $2 OR EXISTS
-            (SELECT 1 FROM job_readers WHERE job_id = id AND job_readers.account = $2)
-         THEN 1 ELSE 0 END FROM jobs WHERE id = $1",
-    )
-    .bind(job)
+    let row: Option<(String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT id, CASE WHEN account = $2 OR EXISTS
+            (SELECT 1 FROM job_readers WHERE job_id = jobs.id AND job_readers.account = $2)
+         THEN 1 ELSE 0 END FROM jobs WHERE id = {NAMED}"
+    )))
+    .bind(id)
     .bind(account)
     .fetch_optional(connection)
     .await?;
-    Ok(seen.map(|seen| match seen {
+    Ok(row.map(|(job, seen)| match seen {
         0 => Acceptance::Anothers,
-        _ => Acceptance::Known,
+        _ if job == id => Acceptance::Known,
+        _ => {
+            let is_made = false;
+            Acceptance::Joined(Joined { job, is_made })
+        }
     }))
 }

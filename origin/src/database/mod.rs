@@ -1,7 +1,8 @@
 //! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
-//! `accept` puts a job into the queue and `queue` takes it out, on a lease; `outcome` ends it, and
-//! `leases` takes back what nobody holds on to; `checkpoints` are what the next one goes on from. `turns` says in which order jobs are taken up,
+//! `accept` puts a job into the queue, or has it join an equal one (`joining`), and `queue` takes it
+//! out, on a lease; `outcome` ends it, `leases` takes back what nobody holds on to, and `checkpoints`
+//! are what the next one goes on from. `turns` says in which order jobs are taken up,
 //! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
 //! and events again, `readers` says who else may, and `images` lists them with what
 //! they were made of, `delete` takes images away and brings them back; `purge`, `upkeep`
@@ -24,6 +25,7 @@ mod dialect;
 mod error;
 mod events;
 mod images;
+mod joining;
 mod leases;
 mod nonces;
 mod notices;
@@ -45,13 +47,14 @@ mod upkeep;
 mod variants;
 mod waiting;
 
-pub use accept::{Acceptance, NewImage, NewJob};
+pub use accept::{Acceptance, NewImage, NewJob, Room};
 pub use address::{Address, AddressError, SqliteFile};
 pub use checkpoints::{Checkpoint, CheckpointError, FoundCheckpoint};
 pub use delete::{Deleted, Deletion, Remains, Restoring};
 pub use error::DatabaseError;
 pub use events::StoredEvent;
 pub use images::{ListImages, Which};
+pub use joining::Joined;
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;
@@ -62,9 +65,8 @@ pub use posts::{OwnPost, PostError};
 pub use purge::Doomed;
 pub use queue::{Claim, ClaimedImage, ClaimedJob, Lease};
 pub use read::StoredJob;
-pub use readers::GivenUp;
+pub use readers::{GivenUp, Reader};
 pub use schema::SchemaVersion;
-pub use turns::Priority;
 pub use upkeep::Standing;
 pub use variants::{StoredVariant, WithoutVariants};
 pub use waiting::{Ahead, AtWork, Line, Place, Waiting};

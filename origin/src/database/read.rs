@@ -5,6 +5,7 @@ use darkroom_shared::request::Visibility;
 use darkroom_shared::trace::TraceParent;
 use sqlx::AssertSqlSafe;
 
+use super::joining::NAMED;
 use super::rows::{ImageRow, JobRow, cut, places, unreadable};
 use super::{Database, DatabaseError, Place};
 use crate::addresses::Addresses;
@@ -24,7 +25,7 @@ pub struct StoredJob {
 }
 
 impl Database {
-    /// One job of an account, or one that it shares.
+    /// One job of an account, or one that it shares: under its id, or one that joined it.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -34,12 +35,13 @@ impl Database {
         id: &str,
         addresses: &Addresses,
     ) -> Result<Option<StoredJob>, DatabaseError> {
-        let row: Option<JobRow> = sqlx::query_as(
+        let row: Option<JobRow> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT jobs.*, job_readers.account AS reader, job_readers.task_id AS reader_task_id
              FROM jobs
              LEFT JOIN job_readers ON job_readers.job_id = jobs.id AND job_readers.account = $2
-             WHERE jobs.id = $1 AND (jobs.account = $2 OR job_readers.account IS NOT NULL)",
-        )
+             WHERE jobs.id = {NAMED}
+               AND (jobs.account = $2 OR job_readers.account IS NOT NULL)"
+        )))
         .bind(id)
         .bind(account)
         .fetch_optional(&self.readers)

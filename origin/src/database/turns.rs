@@ -5,22 +5,11 @@
 //! jobs has them in a row, and another's first job comes right after those that are being made. A
 //! priority is a weight: nothing waits for ever.
 
+use darkroom_shared::priority::Priority;
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 
 use super::{Database, DatabaseError};
-
-/// How much of the machines a job's account gets for it, beside others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Priority {
-    /// A quarter of the usual.
-    Low,
-    /// The usual.
-    #[default]
-    Normal,
-    /// Four times the usual.
-    High,
-}
 
 /// A job's part of the queue's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,40 +18,19 @@ pub(super) struct Turn {
     pub end: i64,
 }
 
-impl Priority {
-    /// Every priority.
-    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
-
-    /// Its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Normal => "normal",
-            Self::High => "high",
+/// How far a job of so much work goes in the order of turns.
+const fn length(priority: Priority, pixel_steps: i64) -> i64 {
+    pixel_steps
+        * match priority {
+            Priority::Low => 16,
+            Priority::Normal => 4,
+            Priority::High => 1,
         }
-    }
-
-    /// The priority of a name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|priority| priority.as_str() == name)
-    }
-
-    /// How far a job of so much work goes in the order of turns.
-    const fn length(self, pixel_steps: i64) -> i64 {
-        pixel_steps
-            * match self {
-                Self::Low => 16,
-                Self::Normal => 4,
-                Self::High => 1,
-            }
-    }
 }
 
 /// The turn that an account's next job would have. Jobs of different priorities do not wait for
-/// each other, even of one account.
+/// each other, even of one account. A job of another's that was brought forward for the account is
+/// one of its own here.
 pub(super) async fn next(
     connection: &mut AnyConnection,
     account: &str,
@@ -71,10 +39,13 @@ pub(super) async fn next(
 ) -> Result<Turn, DatabaseError> {
     // What was taken up last says where the queue stands, and goes on saying it when it is empty.
     let start: i64 = sqlx::query_scalar(
-        "SELECT CASE WHEN queue > own THEN queue ELSE own END FROM (SELECT
-            (SELECT COALESCE(MAX(turn), 0) FROM jobs WHERE started_at IS NOT NULL) AS queue,
-            (SELECT COALESCE(MAX(turn_end), 0) FROM jobs
-             WHERE account = $1 AND priority = $2) AS own) AS both_turns",
+        "SELECT MAX(turn) FROM (
+            SELECT COALESCE(MAX(turn), 0) AS turn FROM jobs WHERE started_at IS NOT NULL
+            UNION ALL
+            SELECT COALESCE(MAX(turn_end), 0) FROM jobs WHERE account = $1 AND priority = $2
+            UNION ALL
+            SELECT COALESCE(MAX(turn_end), 0) FROM job_readers
+            WHERE account = $1 AND priority = $2 AND turn_end > 0) AS turns",
     )
     .bind(account)
     .bind(priority.as_str())
@@ -82,7 +53,7 @@ pub(super) async fn next(
     .await?;
     Ok(Turn {
         start,
-        end: start + priority.length(pixel_steps),
+        end: start + length(priority, pixel_steps),
     })
 }
 
@@ -151,12 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_priority_is_read_by_its_name_and_weighs_what_it_says() {
-        for priority in Priority::ALL {
-            assert_eq!(Priority::parse(priority.as_str()), Some(priority));
-        }
-        assert_eq!(Priority::parse("urgent"), None);
-        let [low, normal, high] = Priority::ALL.map(|priority| priority.length(100));
-        assert_eq!((low, normal), (4 * normal, 4 * high));
+    fn a_priority_weighs_what_it_says() {
+        let of = |priority| length(priority, 100);
+        assert_eq!(of(Priority::Low), 4 * of(Priority::Normal));
+        assert_eq!(of(Priority::Normal), 4 * of(Priority::High));
     }
 }

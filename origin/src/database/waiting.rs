@@ -1,5 +1,6 @@
 //! What waits, and how long: at a cost that does not grow with the queue.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{Database, DatabaseError};
@@ -139,6 +140,36 @@ impl Database {
             pixel_steps,
             machines,
         })
+    }
+
+    /// Where the first of an account's waiting jobs stands.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn first_place(&self, account: &str) -> Result<Option<Place>, DatabaseError> {
+        let first: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT turn, sequence FROM jobs WHERE status = 'queued' AND account = $1
+             ORDER BY turn, sequence LIMIT 1",
+        )
+        .bind(account)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(first.map(|(turn, sequence)| Place { turn, sequence }))
+    }
+
+    /// Accounts of which `jobs` or more are waiting: not for every request.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn crowding(&self, jobs: u32) -> Result<HashSet<String>, DatabaseError> {
+        let accounts: Vec<String> = sqlx::query_scalar(
+            "SELECT account FROM jobs WHERE status = 'queued'
+             GROUP BY account HAVING COUNT(*) >= $1",
+        )
+        .bind(i64::from(jobs))
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(accounts.into_iter().collect())
     }
 
     /// Reads the whole line: not for every request.

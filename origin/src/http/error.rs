@@ -115,11 +115,14 @@ impl From<HousekeepingError> for ApiError {
 impl From<AcceptError> for ApiError {
     fn from(error: AcceptError) -> Self {
         match error {
-            AcceptError::QueueFull { seconds } => Problem {
-                retry_after: seconds.map(|seconds| (seconds.ceil() as u32).max(1)),
-                ..Problem::new(Code::QueueFull, "too many jobs are waiting; try again")
+            AcceptError::QueueFull { seconds } => {
+                full(Code::QueueFull, "too many jobs are waiting", seconds)
             }
-            .into(),
+            AcceptError::AccountFull { seconds } => full(
+                Code::AccountQueueFull,
+                "too many of your jobs are waiting",
+                seconds,
+            ),
             AcceptError::DeadlineMissed { deadline, estimate } => {
                 deadline::missed(deadline, estimate).into()
             }
@@ -130,6 +133,15 @@ impl From<AcceptError> for ApiError {
             AcceptError::Database(error) => error.into(),
         }
     }
+}
+
+/// The answer where there may be room in so many seconds.
+fn full(code: Code, what: &str, seconds: Option<f64>) -> ApiError {
+    Problem {
+        retry_after: seconds.map(|seconds| (seconds.ceil() as u32).max(1)),
+        ..Problem::new(code, format!("{what}; try again"))
+    }
+    .into()
 }
 
 impl IntoResponse for ApiError {

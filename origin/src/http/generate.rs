@@ -10,8 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use darkroom_shared::changes::Changes;
 use darkroom_shared::deadline;
-use darkroom_shared::job::{Generated, Job, Status};
+use darkroom_shared::job::{Generated, JOINED_HEADER, Job, Status};
 use darkroom_shared::prefer::Prefer;
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::GenerateRequest;
@@ -21,8 +22,7 @@ use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
-use crate::database::Priority;
-use crate::jobs::Order;
+use crate::jobs::{Accepted, Order};
 use crate::traces::Span;
 use crate::{clock, inputs};
 
@@ -63,7 +63,7 @@ pub(super) async fn regenerate(
         // It may have been deleted since the job was accepted.
         let job = app.queue.job(&account, &asked.id.to_string()).await?;
         let job = job.ok_or_else(|| ApiError::not_found("image"))?;
-        return Ok(follow(&app, &account, job, asked.prefer).await);
+        return Ok(follow(&app, &account, job.into(), asked.handed_in(None)).await);
     };
     let request = changes.request(&original, app.outbound.reach())?;
     asked.make(&app, request, Some(&image)).await
@@ -103,13 +103,14 @@ impl<'a> Asked<'a> {
         mut request: GenerateRequest,
         previous: Option<&str>,
     ) -> Result<Response, ApiError> {
+        let handed_in = self.handed_in(request.task_id.clone());
         let Self {
             account,
             id,
-            prefer,
             deadline,
             priority,
             span,
+            ..
         } = self;
         let model = app.model()?;
         let (models, seed) = (slice::from_ref(&*model), random_seed()?);
@@ -117,7 +118,7 @@ impl<'a> Asked<'a> {
         if request.names_images() {
             // What was there when the job was accepted may be gone, or another picture.
             if let Some(job) = app.queue.job(account, &id.to_string()).await? {
-                return Ok(follow(app, account, job, prefer).await);
+                return Ok(follow(app, account, job.into(), handed_in).await);
             }
             fetched::fetch(&app.outbound, &mut request).await?;
             own_images::look_up(app, account, &mut request).await?;
@@ -142,14 +143,41 @@ impl<'a> Asked<'a> {
         accepting.set("darkroom.job.id", id.to_string());
         let accepted = app.queue.accept(order).await?;
         drop(accepting);
-        Ok(follow(app, account, accepted, prefer).await)
+        Ok(follow(app, account, accepted, handed_in).await)
+    }
+
+    fn handed_in(&self, task_id: Option<String>) -> HandedIn {
+        HandedIn {
+            id: self.id,
+            prefer: self.prefer,
+            deadline: self.deadline,
+            task_id,
+        }
     }
 }
 
+/// How a call handed its job in.
+struct HandedIn {
+    id: Uuid,
+    prefer: Prefer,
+    deadline: Option<u32>,
+    task_id: Option<String>,
+}
+
 /// Waits for the end of a job that is on record, and answers.
-async fn follow(app: &App, account: &str, accepted: Job, prefer: Prefer) -> Response {
-    let limit = patience(prefer, accepted.eta_seconds);
-    let job = match app.queue.wait(account, &accepted.id, limit).await {
+async fn follow(app: &App, account: &str, accepted: Accepted, handed_in: HandedIn) -> Response {
+    let Accepted {
+        job: accepted,
+        is_made,
+    } = accepted;
+    let prefer = handed_in.prefer;
+    let has_joined = accepted.id != handed_in.id.to_string();
+    let mut limit = patience(prefer, accepted.eta_seconds);
+    if let (true, Some(deadline)) = (has_joined, handed_in.deadline) {
+        // The job is not bound to it; its caller is told by then how the job stands.
+        limit = limit.min(Duration::from_secs(deadline.into()));
+    }
+    let mut job = match app.queue.wait(account, &accepted.id, limit).await {
         Ok(job) => job.unwrap_or(accepted),
         Err(error) => {
             // The job is on record, so a caller who was told to try again would get it twice.
@@ -157,7 +185,15 @@ async fn follow(app: &App, account: &str, accepted: Job, prefer: Prefer) -> Resp
             accepted
         }
     };
-    let mut response = answer(job);
+    if has_joined {
+        // It is called what its caller calls it.
+        job.task_id = handed_in.task_id;
+    }
+    let mut response = answer(job, is_made);
+    if has_joined {
+        let yes = HeaderValue::from_static("1");
+        response.headers_mut().insert(JOINED_HEADER, yes);
+    }
     if let Some(applied) = prefer.to_header().and_then(|value| value.try_into().ok()) {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -187,12 +223,13 @@ fn job_id(query: Option<&str>) -> Result<Uuid, ApiError> {
 
 /// How the job stands beside others: said in the signed query, too, so that it is the edge that
 /// decides.
-fn priority(query: Option<&str>) -> Result<Priority, ApiError> {
+pub(super) fn priority(query: Option<&str>) -> Result<Priority, ApiError> {
     let Some(name) = parameter(query, "priority") else {
         return Ok(Priority::default());
     };
     Priority::parse(&name).ok_or_else(|| {
-        let names = Priority::ALL.map(Priority::as_str).join(", ");
+        let names = Priority::ALL.iter().map(|priority| priority.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
         let (field, message) = ("priority".to_owned(), format!("must be one of {names}"));
         vec![FieldError { field, message }].into()
     })
@@ -217,9 +254,16 @@ fn preference(headers: &HeaderMap) -> Prefer {
 }
 
 /// 200 with the images, 202 where they are still to come, the cause where they never will.
-fn answer(job: Job) -> Response {
+fn answer(job: Job, is_made: bool) -> Response {
     match job.status {
-        Status::Succeeded => Json(Generated::from(job)).into_response(),
+        Status::Succeeded => {
+            let cached = is_made;
+            Json(Generated {
+                cached,
+                ..job.into()
+            })
+            .into_response()
+        }
         Status::Queued | Status::Running => {
             let location = HeaderValue::from_str(&format!("/api/jobs/{}", job.id));
             let mut response = (StatusCode::ACCEPTED, Json(Generated::from(job))).into_response();

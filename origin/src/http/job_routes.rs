@@ -7,10 +7,12 @@ use darkroom_shared::job::{Job, Page};
 use darkroom_shared::problem::FieldError;
 use serde::Deserialize;
 
+use super::generate::priority;
 use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App};
 use crate::clock;
+use crate::database::Reader;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -54,6 +56,7 @@ pub(super) async fn share(
     State(app): State<App>,
     Caller(account): Caller,
     Segment(id): Segment,
+    RawQuery(query): RawQuery,
     Json(label): Json<Label>,
 ) -> Result<StatusCode, ApiError> {
     let (task_id, webhook_url) = (label.task_id.as_deref(), label.webhook_url.as_deref());
@@ -61,7 +64,13 @@ pub(super) async fn share(
         let field = "webhook_url".to_owned();
         return Err(vec![FieldError { field, message }].into());
     }
-    if app.queue.share(&account, &id, task_id, webhook_url).await? {
+    let reader = Reader {
+        account: &account,
+        task_id,
+        webhook_url,
+        priority: priority(query.as_deref())?,
+    };
+    if app.queue.share(&id, &reader).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::not_found("job"))

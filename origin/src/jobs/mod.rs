@@ -1,12 +1,13 @@
-//! A job's life: accepted and watched at the `queue`, taken out of it by the `claimer`, made on the
-//! `worker`, carried to the store by `delivery`; `checkpoints` are what is left of a run that breaks
-//! off.
+//! A job's life: handed in (`accepting`) and watched at the `queue`, taken out of it by the `claimer`,
+//! made on the `worker`, carried to the store by `delivery`; `checkpoints` are what is left of a run
+//! that breaks off.
 //!
 //! The database is the truth: the queue, the worker and deliveries know of each other only
 //! through it, through `changes` that say "look again", and through `running`, the flag
 //! that ends a run early. The worker has a job on a lease, which the `heartbeat` renews; what other
 //! machines do with jobs of the same database is heard by `following`.
 
+mod accepting;
 mod changes;
 mod checkpoints;
 mod claimer;
@@ -24,6 +25,7 @@ mod queue;
 mod running;
 mod worker;
 
+pub use accepting::{AcceptError, Accepted, Order};
 pub use changes::{Changes, Watch};
 pub use checkpoints::{Checkpoints, Saver};
 pub use claimer::{Ahead, Claimer, Next};
@@ -36,6 +38,6 @@ pub use pace::Pace;
 pub use phase::{Phase, Rounds};
 pub use places::Places;
 pub use progress::{Preview, Progress};
-pub use queue::{AcceptError, JobQueue, JobQueueOptions, Order};
+pub use queue::{JobQueue, JobQueueOptions};
 pub use running::{AtWork, Running};
 pub use worker::{EngineFailure, EngineState, Worker};

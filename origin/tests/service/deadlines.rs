@@ -9,6 +9,7 @@ use crate::leases::{Shared, claim, job};
 use crate::support::Origin;
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
+use crate::support::receiver::Receiver;
 
 #[tokio::test]
 async fn only_jobs_that_have_not_ended_by_their_deadlines_fail() {
@@ -37,6 +38,29 @@ async fn only_jobs_that_have_not_ended_by_their_deadlines_fail() {
     }
     assert!(shared.b.end_overdue(100).await.expect("looked").is_empty());
     shared.close().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_sent_twice_is_not_refused_for_the_deadline_of_its_own_job() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let receiver = Receiver::start().await;
+    let mut call = Call::generate(&json!({
+        "prompt": "p", "steps": 150, "n": 10, "webhook_url": receiver.url()
+    }))
+    .header("prefer", "respond-async")
+    .header("darkroom-deadline", "2");
+    call.query = format!("job={}", uuid::Uuid::new_v4());
+    let first = origin.call(call.clone()).await.json().await;
+    let id = first["job"]["id"].as_str().expect("id");
+    // Nothing but a measured step tells that it takes longer.
+    gate.allow(1);
+    origin.events(id).await.until_step(1).await;
+    let again = origin.call(call).await.json().await;
+    assert_eq!(again["job"]["id"], id);
+    gate.open();
+    origin.finished(id).await;
+    origin.stop().await;
 }
 
 #[tokio::test]

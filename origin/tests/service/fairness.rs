@@ -1,7 +1,8 @@
 //! In which order jobs are taken up, right at the database; and what callers see of it.
 
 use axum::http::StatusCode;
-use darkroom_origin::database::{Acceptance, Claim, Database, NewJob, Place, Priority};
+use darkroom_origin::database::{Acceptance, Claim, Database, NewJob, Place};
+use darkroom_shared::priority::Priority;
 use serde_json::json;
 
 use crate::leases::{Shared, claim, job};
@@ -158,6 +159,7 @@ async fn one_of_bobs_comes_late(shared: &Shared) {
         for image in &mut later.images {
             image.id = uuid::Uuid::new_v4();
             image.key = image.id.to_string();
+            image.recipe_sha256 = image.id.to_string();
         }
     }
 }
@@ -188,6 +190,66 @@ async fn a_place_in_a_long_line_is_the_number_of_those_before_it() {
     let line = shared.a.line().await.expect("read");
     assert_eq!(line.before(Place::LAST).jobs, 1030);
     shared.close().await;
+}
+
+#[tokio::test]
+async fn an_account_that_crowds_a_long_queue_is_known() {
+    let shared = Shared::open().await;
+    for account in ["alice", "bob", "alice", "carol", "alice", "carol"] {
+        accept(&shared.a, account, Priority::Normal).await;
+    }
+    let crowding = async |jobs| {
+        let found = shared.a.crowding(jobs).await.expect("read");
+        let mut found: Vec<String> = found.into_iter().collect();
+        found.sort();
+        found
+    };
+    assert_eq!(crowding(2).await, ["alice", "carol"]);
+    assert_eq!(crowding(3).await, ["alice"]);
+    claim(&shared.a, "m", 1).await.expect("a job");
+    assert!(crowding(3).await.is_empty());
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn a_burst_of_one_account_leaves_room_for_others() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::start(Setup {
+        engine,
+        queue_limit: 4,
+        account_queue_share: 50,
+        ..Setup::default()
+    })
+    .await;
+    let call = |account: &str| {
+        let call = Call::generate(&json!({ "prompt": "p" })).by(account);
+        call.header("prefer", "respond-async")
+    };
+    let running = origin.submit(&json!({ "prompt": "p" })).await;
+    gate.allow(1);
+    origin.events(&running).await.until_step(1).await;
+    for account in ["alice", "alice"] {
+        let answer = origin.call(call(account)).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+    }
+    let refused = origin.call(call("alice")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        refused
+            .header("retry-after")
+            .parse::<u32>()
+            .expect("seconds")
+            >= 1
+    );
+    refused.problem("account_queue_full").await;
+    for account in ["bob", "carol"] {
+        let answer = origin.call(call(account)).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{account}");
+    }
+    let refused = origin.call(call("dave")).await;
+    refused.problem("queue_full").await;
+    gate.open();
+    origin.stop().await;
 }
 
 #[tokio::test]

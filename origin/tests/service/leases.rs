@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use darkroom_origin::database::{
     Acceptance, Ahead, Checkpoint, CheckpointError, Claim, ClaimedJob, Database, GivenUp, LEASE,
-    Lease, MAX_ATTEMPTS, NewImage, NewJob, Place, Priority, Stored, Tried, Waiting,
+    Lease, MAX_ATTEMPTS, NewImage, NewJob, Place, Reader, Stored, Tried, Waiting,
 };
 use darkroom_shared::job::{JobError, Status};
+use darkroom_shared::priority::Priority;
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel, Visibility};
@@ -85,7 +86,7 @@ pub fn job(images: usize) -> NewJob {
                 id: Uuid::new_v4(),
                 key: Uuid::new_v4().to_string(),
                 seed: 1,
-                recipe_sha256: "s".into(),
+                recipe_sha256: Uuid::new_v4().to_string(),
             })
             .collect(),
         start: None,
@@ -434,18 +435,38 @@ async fn a_job_that_is_handed_in_twice_at_one_moment_is_one() {
 }
 
 #[tokio::test]
+async fn nobody_comes_to_share_a_job_that_is_given_up_at_that_moment() {
+    let shared = Shared::open().await;
+    let reader = Reader {
+        account: "bob",
+        ..Reader::default()
+    };
+    for _ in 0..20 {
+        let job = shared.accept(1).await.id.to_string();
+        let (given_up, added) = tokio::join!(
+            shared.a.give_up(&job, "alice", 2),
+            shared.b.add_reader(&job, &reader)
+        );
+        let is_left = given_up.expect("given up") == GivenUp::ByOne;
+        assert_eq!(added.expect("asked"), is_left);
+        let status = shared.a.status("bob", &job).await.expect("read");
+        assert_eq!(status, is_left.then_some(Status::Queued));
+    }
+    shared.close().await;
+}
+
+#[tokio::test]
 async fn of_those_who_give_a_job_up_at_one_moment_one_is_the_last() {
     let shared = Shared::open().await;
     for _ in 0..20 {
         let job = shared.accept(1).await.id.to_string();
         for account in ["bob", "carol", "dave"] {
-            assert!(
-                shared
-                    .a
-                    .add_reader(&job, account, None, None)
-                    .await
-                    .expect("asked")
-            );
+            let reader = Reader {
+                account,
+                ..Reader::default()
+            };
+            let added = shared.a.add_reader(&job, &reader).await;
+            assert!(added.expect("asked"));
         }
         let all = ["alice", "bob", "carol", "dave"].map(|account| {
             let database = if account < "c" { &shared.a } else { &shared.b };

@@ -20,6 +20,7 @@ mod images;
 mod inputs;
 mod inputs_by_address;
 mod jobs;
+mod joining;
 mod leases;
 mod metrics;
 mod multipart;

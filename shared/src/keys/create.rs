@@ -4,6 +4,7 @@ use super::{Key, KeyRecord};
 use crate::api_key::ApiKey;
 use crate::fields::Fields;
 use crate::limits::Range;
+use crate::priority::Priority;
 use crate::problem::Problem;
 use crate::request::is_printable;
 use crate::scope::Scope;
@@ -32,6 +33,7 @@ pub struct CreateKey {
     scopes: Vec<Scope>,
     rate_per_minute: Option<u32>,
     daily_images: Option<u32>,
+    priority: Priority,
     expires_at: Option<UnixMillis>,
 }
 
@@ -53,6 +55,7 @@ impl CreateKey {
                 .unwrap_or_else(|| vec![Scope::Generate, Scope::Read]),
             rate_per_minute: fields.whole("rate_per_minute", LIMIT).map(limit),
             daily_images: fields.whole("daily_images", LIMIT).map(limit),
+            priority: fields.choice("priority", Priority::ALL, Priority::as_str),
             expires_at: expiry(&mut fields, now),
         };
         fields.finish(&[])?;
@@ -69,6 +72,7 @@ impl CreateKey {
             scopes: self.scopes,
             rate_per_minute: self.rate_per_minute,
             daily_images: self.daily_images,
+            priority: self.priority,
             created_at: now,
             rotated_at: None,
             expires_at: self.expires_at,
@@ -170,7 +174,7 @@ mod tests {
     fn every_field_is_kept() {
         let key = record(&json!({
             "name": "Ä key", "account": "alice@example.com", "scopes": ["admin", "posts:write"],
-            "rate_per_minute": 60, "daily_images": 100, "expires_in": 60
+            "rate_per_minute": 60, "daily_images": 100, "priority": "high", "expires_in": 60
         }))
         .key;
         assert_eq!(key.name.as_deref(), Some("Ä key"));
@@ -180,6 +184,7 @@ mod tests {
             (key.rate_per_minute, key.daily_images),
             (Some(60), Some(100))
         );
+        assert_eq!(key.priority, Priority::High);
         assert_eq!(key.expires_at, Some(NOW + 60_000));
         let until = record(&json!({ "expires_at": "2030-01-01T01:00:00+01:00" })).key;
         assert_eq!(until.expires_at, Some(1_893_456_000_000));
@@ -189,7 +194,7 @@ mod tests {
     fn every_wrong_field_is_named_at_once() {
         let body = json!({
             "name": "a\u{202e}b", "account": "a b", "scopes": ["root"], "rate_per_minute": 0,
-            "daily_images": 1.5, "expires_at": "2020-01-01T00:00:00Z", "colour": "red"
+            "daily_images": 1.5, "priority": "urgent", "expires_at": "2020-01-01T00:00:00Z", "colour": "red"
         });
         let expected = [
             "account",
@@ -197,6 +202,7 @@ mod tests {
             "daily_images",
             "expires_at",
             "name",
+            "priority",
             "rate_per_minute",
             "scopes",
         ];
@@ -226,7 +232,7 @@ mod tests {
             "name": "\u{1f98a}".repeat(60), "account": "a".repeat(100),
             "scopes": ["generate", "read", "posts:write", "admin"],
             "rate_per_minute": 1_000_000, "daily_images": 1_000_000,
-            "expires_in": MAX_LIFETIME_SECONDS
+            "priority": "normal", "expires_in": MAX_LIFETIME_SECONDS
         });
         let mut record = record(&body);
         record.key.id = id.into();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::ApiKey;
+use crate::priority::Priority;
 use crate::scope::Scope;
 use crate::timestamp::{UnixMillis, rfc3339};
 
@@ -22,6 +23,9 @@ pub struct Key {
     pub rate_per_minute: Option<u32>,
     /// Images a day, where they are limited.
     pub daily_images: Option<u32>,
+    /// How the jobs that are handed in with it stand beside others'.
+    #[serde(default)]
+    pub priority: Priority,
     /// When it was created.
     #[serde(with = "rfc3339")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -152,6 +156,7 @@ mod tests {
             scopes: vec![Scope::Read],
             rate_per_minute: None,
             daily_images: Some(3),
+            priority: Priority::Normal,
             created_at: 0,
             rotated_at: None,
             expires_at,
@@ -190,6 +195,15 @@ mod tests {
         key.rotate(&text(2), 1000, 50);
         assert!(key.accepts(&text(1), 99) && key.accepts(&text(2), 99));
         assert!(!key.accepts(&text(1), 100) && !key.accepts(&text(2), 100));
+    }
+
+    #[test]
+    fn a_key_from_before_there_were_priorities_has_the_usual_one() {
+        let mut json = serde_json::to_value(record(None)).expect("JSON");
+        let shown = json["key"].as_object_mut().expect("an object");
+        assert_eq!(shown.remove("priority"), Some("normal".into()));
+        let read: KeyRecord = serde_json::from_value(json).expect("read");
+        assert_eq!(read, record(None));
     }
 
     #[test]

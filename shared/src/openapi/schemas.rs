@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::keys::{MAX_GRACE_SECONDS, MAX_LIFETIME_SECONDS};
 use crate::limits::{LIMITS, Range, Side};
 use crate::posts::{PostStatus, write};
+use crate::priority::Priority;
 use crate::problem::Code;
 use crate::request::{Format, MaskChannel, Visibility};
 use crate::scope::Scope;
@@ -80,6 +81,7 @@ fn keys() -> [Named; 3] {
                     "scopes": { "type": "array", "items": names(Scope::ALL.iter().map(|scope| scope.as_str())) },
                     "rate_per_minute": { "type": "integer", "minimum": 1 },
                     "daily_images": { "type": "integer", "minimum": 1 },
+                    "priority": names(Priority::ALL.iter().map(|priority| priority.as_str())),
                     "expires_in": whole(Range { min: 1, max: MAX_LIFETIME_SECONDS }),
                     "expires_at": { "type": "string", "format": "date-time" },
                 }),

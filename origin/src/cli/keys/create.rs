@@ -1,6 +1,7 @@
 //! The flags of `darkroom keys create`.
 
 use clap::Args;
+use darkroom_shared::priority::Priority;
 use darkroom_shared::scope::Scope;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +23,9 @@ pub struct CreateArgs {
     /// Images a day
     #[arg(long, value_name = "NUMBER")]
     daily_images: Option<u64>,
+    /// How its jobs stand beside others': low, normal or high; normal unless told
+    #[arg(long, value_name = "PRIORITY", value_parser = priority)]
+    priority: Option<Priority>,
     /// How long it is good, as 90, 15m, 12h or 30d; for good unless told
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires_in: Option<u64>,
@@ -43,6 +47,7 @@ impl CreateArgs {
             ("scopes", scopes),
             ("rate_per_minute", self.rate_per_minute.map(Value::from)),
             ("daily_images", self.daily_images.map(Value::from)),
+            ("priority", self.priority.map(|priority| json!(priority))),
             ("expires_in", self.expires_in.map(Value::from)),
             ("expires_at", self.expires_at.as_ref().map(|at| json!(at))),
         ];
@@ -57,6 +62,13 @@ impl CreateArgs {
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text.trim()).ok_or_else(|| {
         let names: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+fn priority(text: &str) -> Result<Priority, String> {
+    Priority::parse(text).ok_or_else(|| {
+        let names: Vec<_> = Priority::ALL.iter().map(|known| known.as_str()).collect();
         format!("there are {}", names.join(", "))
     })
 }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::Failure;
 use crate::cli::print;
 
-const HEAD: [&str; 6] = ["id", "name", "account", "scopes", "created", "expires"];
+const HEAD: [&str; 7] = [
+    "id", "name", "account", "scopes", "priority", "created", "expires",
+];
 
 /// A key that was just made or rotated, with its text.
 pub fn issued(answer: &Value) -> Result<String, Failure> {
@@ -16,13 +18,14 @@ pub fn issued(answer: &Value) -> Result<String, Failure> {
     let text = text.context("the edge's answer holds no key")?;
     let key: Key = serde_json::from_value(answer.clone())
         .context("the edge answered a key of another form: is this its own command line?")?;
-    let [id, name, account, scopes, _, expires] = cells(&key);
+    let [id, name, account, scopes, priority, _, expires] = cells(&key);
     Ok(format!(
         "{text}\n\n\
          id       {id}\n\
          name     {name}\n\
          account  {account}\n\
          scopes   {scopes}\n\
+         priority {priority}\n\
          expires  {expires}\n\n\
          Keep the first line: it is stored nowhere, and not shown again.\n"
     ))
@@ -45,6 +48,7 @@ fn cells(key: &Key) -> [String; HEAD.len()] {
         key.name.clone().unwrap_or_else(|| "-".to_owned()),
         key.account.clone(),
         scopes.join(","),
+        key.priority.as_str().to_owned(),
         to_rfc3339(key.created_at),
         key.expires_at
             .map_or_else(|| "never".to_owned(), to_rfc3339),

@@ -46,6 +46,7 @@ pub struct Origin {
 pub struct Setup {
     pub engine: StubEngine,
     pub queue_limit: u32,
+    pub account_queue_share: u32,
     pub account_concurrency: u32,
     pub checkpoint_every: Option<Duration>,
     pub storage: Option<Storage>,
@@ -60,6 +61,7 @@ impl Default for Setup {
         Self {
             engine: StubEngine::default(),
             queue_limit: 100,
+            account_queue_share: 100,
             account_concurrency: 0,
             checkpoint_every: None,
             storage: None,
@@ -119,6 +121,7 @@ impl Origin {
             secrets: secrets(),
             addresses: Addresses::edge("http://edge.test"),
             queue_limit: setup.queue_limit,
+            account_queue_share: setup.account_queue_share,
             account_concurrency: setup.account_concurrency,
             checkpoint_every: setup.checkpoint_every,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
