@@ -93,6 +93,8 @@ pub enum AcceptError {
         deadline: u32,
         /// Seconds until it would be done.
         estimate: f64,
+        /// Seconds that it would take with nothing before it.
+        alone: f64,
     },
     /// The service is about to end.
     #[error("the service is draining")]
@@ -202,9 +204,14 @@ impl JobQueue {
         let turn = self.0.database.next_turn(&new.account, new.priority);
         let ahead = self.0.places.ahead(Place::behind(turn.await?)).await?;
         let own = u64::from(new.steps()) * new.pixels();
-        match self.0.pace.estimate(ahead.pixel_steps + own) {
-            Some(estimate) if estimate > f64::from(deadline) => {
-                Err(AcceptError::DeadlineMissed { deadline, estimate })
+        let estimate = |pixel_steps| self.0.pace.estimate(pixel_steps);
+        match (estimate(ahead.pixel_steps + own), estimate(own)) {
+            (Some(estimate), Some(alone)) if estimate > f64::from(deadline) => {
+                Err(AcceptError::DeadlineMissed {
+                    deadline,
+                    estimate,
+                    alone,
+                })
             }
             _ => Ok(()),
         }
