@@ -133,6 +133,7 @@ pub async fn make(
     let order = Order {
         job: &job,
         caller,
+        task_id: wanted.request.task_id.as_deref(),
         body: &body,
         prefer: prefer.to_header(),
         wait: prefer.wait_seconds(),
