@@ -11,6 +11,7 @@ use darkroom_shared::scope::Scope;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::keys::NoKey;
 use crate::{allowance, keys, settings, tokens};
 
 /// On whose behalf the origin is asked: an account, or nobody in particular.
@@ -111,16 +112,29 @@ impl From<Verified> for Caller {
 /// Finds out who calls, and refuses who has none of the scopes that are `needed`.
 /// Whoever calls too often is refused too: a known caller as such, others by their address.
 pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
-    let identified = identify(call).await;
-    let who = match &identified {
-        Ok(caller) => caller.ledger.to_string(),
-        Err(_) => format!(
-            "from:{}",
-            call.header("cf-connecting-ip").unwrap_or_default()
-        ),
+    let identified = match claim(call) {
+        Ok(Claim::Proven(caller)) => Ok(caller),
+        Ok(Claim::Token(text)) => verify(call, &text).await,
+        // A flood of keys that nobody has heard of must not reach the store behind them.
+        Ok(Claim::Key(key)) => {
+            allowance::check_burst(call, &from(call)).await?;
+            let caller = keys::look_up(call, &key).await?.map(Caller::from);
+            let caller = caller.ok_or_else(unknown)?;
+            return allow(call, caller, needed).await;
+        }
+        Err(failure) => Err(failure),
     };
-    allowance::check_burst(call, who).await?;
-    let caller = identified?;
+    match identified {
+        Ok(caller) => allow(call, caller, needed).await,
+        Err(failure) => {
+            allowance::check_burst(call, &from(call)).await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn allow(call: &Call, caller: Caller, needed: &[Scope]) -> Result<Caller, Failure> {
+    allowance::check_burst(call, &caller.ledger).await?;
     call.observed.called_by(caller.as_str());
     if caller.scopes.iter().any(|scope| needed.contains(scope)) {
         return Ok(caller);
@@ -132,21 +146,44 @@ pub async fn caller(call: &Call, needed: &[Scope]) -> Result<Caller, Failure> {
     ))
 }
 
+/// Who calls, as far as nobody has to be asked.
+enum Claim {
+    /// It is known who.
+    Proven(Caller),
+    /// Whoever a token says.
+    Token(String),
+    /// Whose key this is, the store of keys must say.
+    Key(ApiKey),
+}
+
 /// Which key was wrong and how is not told: it would only help a guesser.
-async fn identify(call: &Call) -> Result<Caller, Failure> {
+fn claim(call: &Call) -> Result<Claim, Failure> {
     let first_digest = settings::admin_key_digest(&call.env)?;
     let header = call.header("authorization").unwrap_or_default();
     let text = api_key::bearer(&header).ok_or_else(unknown)?;
     if Token::is_like(text) {
-        let issuer = settings::issuer(&call.env)?.ok_or_else(unknown)?;
-        return Ok(tokens::verify(call, &issuer, text).await?.into());
+        return Ok(Claim::Token(text.to_owned()));
     }
     let key = ApiKey::parse(text).ok_or_else(unknown)?;
     if key.matches(&first_digest) {
-        return Ok(Caller::ADMIN);
+        return Ok(Claim::Proven(Caller::ADMIN));
     }
-    let known = keys::known(call, &key).await?;
-    known.map(Caller::from).ok_or_else(unknown)
+    match keys::remembered(&key) {
+        Some(Ok(known)) => Ok(Claim::Proven(known.into())),
+        Some(Err(NoKey)) => Err(unknown()),
+        None => Ok(Claim::Key(key)),
+    }
+}
+
+async fn verify(call: &Call, token: &str) -> Result<Caller, Failure> {
+    let issuer = settings::issuer(&call.env)?.ok_or_else(unknown)?;
+    Ok(tokens::verify(call, &issuer, token).await?.into())
+}
+
+/// What callers are told apart by of whom nothing else is known.
+pub fn from(call: &Call) -> String {
+    let address = call.header("cf-connecting-ip").unwrap_or_default();
+    format!("from:{address}")
 }
 
 fn unknown() -> Failure {

@@ -11,12 +11,12 @@ use crate::log;
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
     check_media_type(call)?;
-    read_any(&mut call.request, &call.request_id, most).await
+    read_any(&call.request, &call.request_id, most).await
 }
 
 /// The same where a body may be left out: it is empty then, whatever its media type.
 pub async fn read_optional_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
-    let body = read_any(&mut call.request, &call.request_id, most).await?;
+    let body = read_any(&call.request, &call.request_id, most).await?;
     if !body.is_empty() {
         check_media_type(call)?;
     }
@@ -38,10 +38,11 @@ fn check_media_type(call: &Call) -> Result<(), Failure> {
 /// Reads a request's body, of whatever type and of at most `most` bytes. It need not announce its
 /// size, nor keep to what it announced.
 pub async fn read_any(
-    request: &mut Request,
+    request: &web_sys::Request,
     request_id: &str,
     most: usize,
 ) -> Result<Vec<u8>, Failure> {
+    let mut request = Request::from(Clone::clone(request));
     let announced = request.headers().get("content-length")?;
     let announced = announced.and_then(|length| length.parse::<u64>().ok());
     let announced = announced.unwrap_or_default();

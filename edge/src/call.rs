@@ -4,17 +4,19 @@ use std::rc::Rc;
 
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::trace::TRACEPARENT_HEADER;
-use worker::{Context, Date, Env, Request};
+use worker::js_sys::Date;
+use worker::{Context, Env};
 
+use crate::border::{self, Added, Head, NotRead};
 use crate::observed::Observed;
-use crate::random;
+use crate::{bindings, random, settings};
 
 /// Carries the request's id, both ways and on to the origin.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
 /// One request and what a handler needs beside it.
 pub struct Call {
-    /// The method's own text: the library's enum takes unknown methods for GET.
+    /// The method's own text.
     pub method: String,
     /// Scheme and host under which the edge was asked.
     pub site: String,
@@ -28,8 +30,11 @@ pub struct Call {
     pub attempt: Option<String>,
     /// What is noted on the way.
     pub observed: Rc<Observed>,
-    /// The request itself, for its headers and its body.
-    pub request: Request,
+    /// What its answer's headers say whatever it is.
+    pub added: Rc<Added>,
+    head: Head,
+    /// The request itself, for its body.
+    pub request: web_sys::Request,
     /// The Worker's bindings.
     pub env: Env,
     /// Keeps work alive that outlasts the answer.
@@ -38,13 +43,18 @@ pub struct Call {
 
 impl Call {
     /// Takes a request apart.
-    pub fn new(request: Request, env: Env, context: Context) -> Self {
-        let url = request.inner().url();
-        let (site, path, query) = split_url(&url);
-        let method = request.inner().method();
-        let request_id = request_id(&request);
-        let traceparent = header(&request, TRACEPARENT_HEADER);
-        let observed = Observed::begin(method.clone(), request_id.clone(), traceparent.as_deref());
+    pub fn new(request: web_sys::Request, env: Env, context: Context) -> Self {
+        if border::has_new_bindings(&env) {
+            settings::forget();
+            bindings::forget();
+        }
+        let head = Head::of(&request);
+        let (site, path, query) = split_url(head.url());
+        let method = head.method().to_owned();
+        let usual = |name| head.header(name).ok().flatten();
+        let request_id = request_id(usual(REQUEST_ID_HEADER));
+        let traceparent = usual(TRACEPARENT_HEADER);
+        let observed = Observed::begin(method.clone(), request_id.clone(), traceparent);
         Self {
             method,
             site: site.to_owned(),
@@ -53,6 +63,8 @@ impl Call {
             request_id,
             attempt: None,
             observed: Rc::new(observed),
+            added: Rc::default(),
+            head,
             request,
             env,
             context,
@@ -61,30 +73,28 @@ impl Call {
 
     /// A header's value. One that is absent and one that cannot be read are the same to us.
     pub fn header(&self, name: &str) -> Option<String> {
-        header(&self.request, name)
+        match self.head.header(name) {
+            Ok(value) => value.map(str::to_owned),
+            Err(NotRead) => self.request.headers().get(name).ok().flatten(),
+        }
     }
 }
 
 /// The present moment. Standard Rust's clocks panic on this platform.
 pub fn now() -> UnixMillis {
-    UnixMillis::try_from(Date::now().as_millis()).unwrap_or(UnixMillis::MAX)
+    Date::now() as UnixMillis
 }
 
 /// The id that the caller sent, where it is a sane one, or a new one.
-fn request_id(request: &Request) -> String {
-    header(request, REQUEST_ID_HEADER)
-        .filter(|id| is_plain_id(id))
-        .unwrap_or_else(|| random::request_id().to_string())
+fn request_id(sent: Option<&str>) -> String {
+    sent.filter(|id| is_plain_id(id))
+        .map_or_else(|| random::request_id().to_string(), str::to_owned)
 }
 
 /// Whether an id can go into logs and headers: it is nothing that could be taken for more than one.
 pub fn is_plain_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=128).contains(&id.len()) && id.bytes().all(is_plain)
-}
-
-fn header(request: &Request, name: &str) -> Option<String> {
-    request.headers().get(name).ok().flatten()
 }
 
 /// Site, path and query of a serialised URL. The runtime has parsed it before: a URL parser of

@@ -2,6 +2,7 @@
 
 use worker::{Headers, ResponseBuilder};
 
+use crate::border::Added;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::settings;
@@ -40,14 +41,14 @@ impl Cors {
     }
 
     /// Says in an answer who may read it. A picture says that everybody may.
-    pub fn allow(&self, headers: &Headers) -> worker::Result<()> {
-        if !self.is_on || headers.has(ALLOW_ORIGIN)? {
+    pub fn allow(&self, headers: &Headers, added: &Added) -> worker::Result<()> {
+        if !self.is_on || added.has(ALLOW_ORIGIN) || headers.has(ALLOW_ORIGIN)? {
             return Ok(());
         }
         headers.append("vary", "Origin")?;
         if let Some(allowed) = &self.allowed {
-            headers.set(ALLOW_ORIGIN, allowed)?;
-            headers.set("access-control-expose-headers", EXPOSED_HEADERS)?;
+            added.set(ALLOW_ORIGIN, allowed);
+            added.set("access-control-expose-headers", EXPOSED_HEADERS);
         }
         Ok(())
     }

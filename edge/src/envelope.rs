@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
-use worker::{Env, Headers, Response};
+use worker::{Env, Response};
 
-use crate::call::Call;
+use crate::border::Added;
+use crate::call::{Call, REQUEST_ID_HEADER};
 use crate::cors::Cors;
 use crate::observed::Observed;
 
@@ -21,6 +22,7 @@ pub struct Envelope {
     is_https: bool,
     cors: Cors,
     observed: Rc<Observed>,
+    added: Rc<Added>,
 }
 
 impl Envelope {
@@ -31,28 +33,23 @@ impl Envelope {
             is_https: call.site.starts_with("https://"),
             cors: Cors::of(call),
             observed: Rc::clone(&call.observed),
+            added: Rc::clone(&call.added),
         }
     }
 
-    /// Finishes the answer.
-    pub fn close(&self, response: Response) -> worker::Result<Response> {
-        let headers = response.headers();
-        headers.set("x-content-type-options", "nosniff")?;
+    /// Finishes the answer: it names the request.
+    pub fn close(&self, response: Response, request_id: &str) -> worker::Result<web_sys::Response> {
+        let added = &self.added;
+        added.set(REQUEST_ID_HEADER, request_id);
+        added.set("x-content-type-options", "nosniff");
         // A page of ours says itself what it needs.
-        set_unless_there(headers, "content-security-policy", CONTENT_SECURITY_POLICY)?;
-        set_unless_there(headers, "referrer-policy", "no-referrer")?;
+        added.set_unless_there("content-security-policy", CONTENT_SECURITY_POLICY);
+        added.set_unless_there("referrer-policy", "no-referrer");
         if self.is_https {
-            headers.set("strict-transport-security", TRANSPORT_SECURITY)?;
+            added.set("strict-transport-security", TRANSPORT_SECURITY);
         }
-        self.cors.allow(headers)?;
-        self.observed.answered(&response, &self.env)?;
-        Ok(response)
+        self.cors.allow(response.headers(), added)?;
+        self.observed.answered(&response, added, &self.env)?;
+        added.close(response)
     }
-}
-
-fn set_unless_there(headers: &Headers, name: &str, value: &str) -> worker::Result<()> {
-    if headers.has(name)? {
-        return Ok(());
-    }
-    headers.set(name, value)
 }

@@ -12,11 +12,12 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use worker::Env;
+use worker::js_sys::futures::JsFuture;
 use worker::kv::KvStore;
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::{log, settings};
+use crate::{bindings, log, pictures, settings};
 
 /// A month. Whoever asks later has the picture made anew.
 const MEMORY_SECONDS: u64 = 30 * 86_400;
@@ -46,11 +47,23 @@ pub fn name(hash: &str, n: u32, visibility: Visibility, account: &str) -> String
 }
 
 /// What was answered when the recipe was made. That it cannot be looked up keeps nobody from
-/// having it made.
+/// having it made. An answer whose pictures were deleted is none: it may have been on its way here
+/// when they were, or be one that a place has not heard of being forgotten.
 pub async fn find(call: &Call, name: &str) -> Option<Value> {
-    let text = match store(&call.env).ok()?.get(name).text().await {
-        Ok(text) => text?,
+    let found = look_up(call, name).await?;
+    let keys = keys_of(&found);
+    if pictures::is_any_deleted(call, keys).await {
+        forget_kept(name);
+        return None;
+    }
+    Some(found)
+}
+
+async fn look_up(call: &Call, name: &str) -> Option<Value> {
+    let text = match JsFuture::from(bindings::recipes(&call.env)?.get(name)).await {
+        Ok(text) => text.as_string()?,
         Err(error) => {
+            let error = worker::Error::from(error);
             log::error(
                 &call.request_id,
                 format_args!("no finished recipes: {error}"),
@@ -66,6 +79,12 @@ pub async fn find(call: &Call, name: &str) -> Option<Value> {
         );
     });
     found.ok()
+}
+
+fn keys_of(answer: &Value) -> impl Iterator<Item = &str> {
+    let images = answer.get("images").and_then(Value::as_array);
+    let keys = images.into_iter().flatten().map(|image| image.get("key"));
+    keys.flatten().filter_map(Value::as_str)
 }
 
 /// Keeps an answer, behind the caller's back: one that could not be kept is made again.

@@ -180,6 +180,7 @@ pub async fn make(
         job: &job,
         path: GENERATE,
         caller,
+        task_id: wanted.request.task_id.as_deref(),
         body: &body,
         prefer: prefer.to_header(),
         wait: prefer.wait_seconds(),

@@ -9,7 +9,8 @@
 //! ([`health`]) needs neither key nor signature. All that goes to the origin goes through
 //! [`origin`], signed, to whichever is well ([`attempts`]), and on through [`sending`], within a
 //! limit of time; all that comes back to the caller goes through [`respond`] and leaves in an
-//! [`envelope`]: headers for browsers ([`cors`]), and a line in the log ([`observed`]).
+//! [`envelope`]: headers for browsers ([`cors`]), and a line in the log ([`observed`]). What crosses
+//! the border to the runtime each time goes through [`border`] and [`bindings`].
 //!
 //! Rules and wire formats are `darkroom-shared`'s: here is only what needs a Worker.
 
@@ -30,7 +31,9 @@
 mod allowance;
 mod attempts;
 mod auth;
+mod bindings;
 mod body;
+mod border;
 mod call;
 mod cors;
 mod delivery;
@@ -61,15 +64,26 @@ mod settings;
 mod tokens;
 mod webcrypto;
 
-use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, worker_sys};
 
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let call = call::Call::new(request, env, context);
+/// Answers a request. `#[event(fetch)]` would take more of it apart than most requests need.
+///
+/// # Errors
+/// Where the runtime refuses the answer, which `entry.js` then has to give.
+#[wasm_bindgen(js_sys = worker::js_sys, wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+pub async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: worker_sys::Context,
+) -> Result<web_sys::Response, JsValue> {
+    let call = call::Call::new(request, env, Context::new(context));
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let envelope = envelope::Envelope::of(&call);
     let answer = routes::dispatch(call).await;
-    envelope.close(respond::finish(answer, &path, &request_id)?)
+    let response = respond::response(answer, &path, &request_id);
+    Ok(response.and_then(|response| envelope.close(response, &request_id))?)
 }
 
 /// As often as `wrangler.toml` says.

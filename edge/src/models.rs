@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use darkroom_shared::job::Page;
 use darkroom_shared::model::Model;
-use worker::Date;
+use worker::js_sys::Date;
+use worker::js_sys::futures::JsFuture;
 
 use crate::auth::Caller;
 use crate::call::Call;
-use crate::log;
 use crate::origin::{self, Ask};
 use crate::settings::{self, Origin};
+use crate::{bindings, log};
 
 /// How long an answer is believed.
 const FRESH_MS: u64 = 60_000;
@@ -40,7 +41,7 @@ thread_local! {
 /// The models, or none where no origin has ever said: then it has to judge by itself. While the
 /// origin does not answer, what it said last still counts.
 pub async fn offered(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
-    let now = Date::now().as_millis();
+    let now = Date::now() as u64;
     let kept = KEPT.with_borrow(Kept::clone);
     if now < kept.until_ms {
         return kept.models;
@@ -88,8 +89,8 @@ async fn ask(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
 }
 
 async fn remembered(call: &Call) -> Option<Rc<[Model]>> {
-    let store = call.env.kv(settings::RECIPES).ok()?;
-    let text = store.get(NAME).text().await.ok()??;
+    let kept = bindings::recipes(&call.env)?.get(NAME);
+    let text = JsFuture::from(kept).await.ok()?.as_string()?;
     serde_json::from_str::<Vec<Model>>(&text).ok().map(Rc::from)
 }
 

@@ -7,11 +7,13 @@ use darkroom_shared::problem::Code;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use worker::{Delay, Env, Method, Request, RequestInit, Stub};
+use worker::js_sys::Object;
+use worker::js_sys::futures::JsFuture;
+use worker::{Delay, Env, Request, Stub};
 
 use crate::failure::Failure;
 use crate::sending::{Whole, read_whole};
-use crate::{log, settings};
+use crate::{border, log, settings};
 
 /// The object of this name.
 pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
@@ -23,24 +25,27 @@ pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
 
 /// Says something to an object in JSON, and reads what it answers.
 pub async fn ask<T: DeserializeOwned>(
-    object: &Stub,
+    object: &Object,
     message: &impl Serialize,
     limit: Duration,
 ) -> Result<T, Failure> {
     let message = serde_json::to_string(message).map_err(worker::Error::from)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(message.into()));
-    // The name is the object's: of the address nothing is used.
-    let request = Request::new_with_init("https://object/", &init)?;
-    let answer = send(object, request, limit).await?;
-    Ok(answer.json().map_err(worker::Error::from)?)
+    let answer = pin!(async { Ok(JsFuture::from(border::ask_object(object, &message)).await?) });
+    let answer = within(answer, limit).await?.as_string();
+    Ok(serde_json::from_str(&answer.unwrap_or_default()).map_err(worker::Error::from)?)
 }
 
 /// Sends an object a request, and waits for its answer. One that is reset on the way never would:
 /// `limit` ends that.
 pub async fn send(object: &Stub, request: Request, limit: Duration) -> Result<Whole, Failure> {
     let answer = pin!(async { read_whole(object.fetch_with_request(request).await?).await });
+    within(answer, limit).await
+}
+
+async fn within<T>(
+    answer: impl Future<Output = worker::Result<T>> + Unpin,
+    limit: Duration,
+) -> Result<T, Failure> {
     match select(answer, Delay::from(limit)).await {
         Either::Left((Ok(answer), _)) => return Ok(answer),
         Either::Left((Err(error), _)) => {

@@ -4,12 +4,13 @@
 use std::cell::{Cell, OnceCell};
 
 use darkroom_shared::trace::TraceParent;
-use serde_json::{Value, json};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use worker::{AnalyticsEngineDataPointBuilder, Env, Response, console_log};
 
+use crate::border::Added;
 use crate::call::now;
-use crate::{log, random, settings};
+use crate::{bindings, log, random};
 
 /// A request as an operator sees it.
 pub struct Observed {
@@ -20,6 +21,7 @@ pub struct Observed {
     route: Cell<Option<&'static str>>,
     account: OnceCell<String>,
     origin_millis: Cell<Option<i64>>,
+    cache: Cell<Option<&'static str>>,
 }
 
 impl Observed {
@@ -38,6 +40,7 @@ impl Observed {
             route: Cell::new(None),
             account: OnceCell::new(),
             origin_millis: Cell::new(None),
+            cache: Cell::new(None),
         }
     }
 
@@ -67,22 +70,33 @@ impl Observed {
         self.trace
     }
 
+    /// The answer comes out of a cache, or passed it by: its `Cache-Status`.
+    pub fn cached(&self, status: &'static str) {
+        self.cache.set(Some(status));
+    }
+
     /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is
     /// bound.
-    pub fn answered(&self, response: &Response, env: &Env) -> worker::Result<()> {
+    pub fn answered(&self, response: &Response, added: &Added, env: &Env) -> worker::Result<()> {
         let headers = response.headers();
         let answer = Answered {
             status: response.status_code(),
             millis: now().saturating_sub(self.begun),
-            cache: headers.get("cache-status")?,
+            cache: match self.cache.get() {
+                Some(status) => Some(status.to_owned()),
+                None => headers.get("cache-status")?,
+            },
         };
+        if let Some(status) = self.cache.get() {
+            added.set("cache-status", status);
+        }
         let timing = match self.origin_millis.get() {
             Some(origin) => format!("edge;dur={}, origin;dur={origin}", answer.millis),
             None => format!("edge;dur={}", answer.millis),
         };
-        headers.set("server-timing", &timing)?;
+        added.set("server-timing", &timing);
         console_log!("{}", self.line(&answer));
-        if let Ok(dataset) = env.analytics_engine(settings::ANALYTICS)
+        if let Some(dataset) = bindings::analytics(env)
             && let Err(error) = self.data_point(&answer).write_to(&dataset)
         {
             log::warn(&self.request_id, format_args!("no data point: {error}"));
@@ -90,21 +104,22 @@ impl Observed {
         Ok(())
     }
 
-    fn line(&self, answer: &Answered) -> Value {
-        json!({
-            "level": if answer.status < 500 { "info" } else { "error" },
-            "message": "answered",
-            "method": self.method,
-            "route": self.route.get(),
-            "status": answer.status,
-            "milliseconds": answer.millis,
-            "origin_milliseconds": self.origin_millis.get(),
-            "request_id": self.request_id,
-            "trace_id": self.trace.trace_id(),
-            "span_id": self.trace.span_id(),
-            "account": self.account.get(),
-            "cache": answer.cache,
-        })
+    fn line(&self, answer: &Answered) -> String {
+        let line = Line {
+            level: if answer.status < 500 { "info" } else { "error" },
+            message: "answered",
+            method: &self.method,
+            route: self.route.get(),
+            status: answer.status,
+            milliseconds: answer.millis,
+            origin_milliseconds: self.origin_millis.get(),
+            request_id: &self.request_id,
+            trace_id: self.trace.trace_id(),
+            span_id: self.trace.span_id(),
+            account: self.account.get().map(String::as_str),
+            cache: answer.cache.as_deref(),
+        };
+        serde_json::to_string(&line).unwrap_or_default()
     }
 
     /// Its places mean what `wrangler.toml` says.
@@ -129,4 +144,21 @@ struct Answered {
     status: u16,
     millis: i64,
     cache: Option<String>,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: &'static str,
+    message: &'static str,
+    method: &'a str,
+    route: Option<&'static str>,
+    status: u16,
+    milliseconds: i64,
+    origin_milliseconds: Option<i64>,
+    request_id: &'a str,
+    trace_id: String,
+    span_id: String,
+    account: Option<&'a str>,
+    cache: Option<&'a str>,
 }

@@ -22,6 +22,8 @@ pub struct Order<'a> {
     pub path: &'a str,
     /// Whose it is.
     pub caller: &'a Caller,
+    /// The caller's own label for it, which is in the body too.
+    pub task_id: Option<&'a str>,
     /// The checked request, its seed in it.
     pub body: &'a [u8],
     /// The `Prefer` header, where there is one.

@@ -1,5 +1,7 @@
 //! Randomness, all of it from the runtime's cryptographic source.
 
+use std::cell::RefCell;
+
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::trace::TraceParent;
@@ -58,11 +60,28 @@ pub fn seed() -> Result<u64, Failure> {
     Ok(u64::from_le_bytes(bytes()?) >> 11)
 }
 
+thread_local! {
+    /// Drawn and not used yet: to ask the runtime costs the same for many bytes as for a few.
+    static DRAWN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+/// Drawn at once: what ten requests need.
+const AT_ONCE: usize = 512;
+
 fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        log::error("", format_args!("no randomness: {error}"));
-        Failure::new(Code::Internal, "the edge has no source of randomness")
-    })?;
-    Ok(bytes)
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.len() < N {
+            drawn.resize(AT_ONCE.max(N), 0);
+            if let Err(error) = getrandom::fill(drawn) {
+                drawn.clear();
+                log::error("", format_args!("no randomness: {error}"));
+                let detail = "the edge has no source of randomness";
+                return Err(Failure::new(Code::Internal, detail));
+            }
+        }
+        let left = drawn.len().saturating_sub(N);
+        let last = drawn.split_at_checked(left).map(|(_, last)| last);
+        let bytes = last.and_then(|last| last.try_into().ok());
+        drawn.truncate(left);
+        bytes.ok_or_else(|| Failure::new(Code::Internal, "the edge drew too little"))
+    })
 }

@@ -3,7 +3,7 @@
 use darkroom_shared::problem::{self, Code, Problem};
 use worker::{Headers, Response, ResponseBuilder};
 
-use crate::call::{Call, REQUEST_ID_HEADER};
+use crate::call::Call;
 use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
@@ -31,13 +31,6 @@ pub fn response(answer: Answer, path: &str, request_id: &str) -> worker::Result<
     } else {
         Ok(response)
     }
-}
-
-/// The answer as it is sent: it names the request.
-pub fn finish(answer: Answer, path: &str, request_id: &str) -> worker::Result<Response> {
-    let response = response(answer, path, request_id)?;
-    response.headers().set(REQUEST_ID_HEADER, request_id)?;
-    Ok(response)
 }
 
 /// A problem document, with the headers that belong to its code.

@@ -241,8 +241,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Some(Action::Open(Open::Health)) => health::healthz(),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::Public(_, action)) if call.header("authorization").is_none() => {
-            let from = call.header("cf-connecting-ip").unwrap_or_default();
-            allowance::check_burst(&call, format!("from:{from}")).await?;
+            allowance::check_burst(&call, &auth::from(&call)).await?;
             answer(action, call, &Caller::ANONYMOUS).await
         }
         Some(Action::For(scopes, action) | Action::Public(scopes, action)) => {

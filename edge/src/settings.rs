@@ -16,7 +16,7 @@ use worker::Env;
 
 use crate::auth::CallerLimits;
 use crate::failure::Failure;
-use crate::log;
+use crate::{delivery, log};
 
 const ORIGIN_URL: &str = "ORIGIN_URL";
 const ORIGIN_SECRETS: &str = "ORIGIN_SECRETS";
@@ -175,8 +175,8 @@ fn text(env: &Env, name: &'static str) -> Result<String, Failure> {
 }
 
 thread_local! {
-    /// What was read before: it stays the same for as long as an isolate lives, and to ask the
-    /// runtime costs more than most of what is done with the answer.
+    /// What was read before: to ask the runtime costs more than most of what is done with the
+    /// answer.
     static KNOWN: RefCell<BTreeMap<&'static str, Option<String>>> = RefCell::default();
 }
 
@@ -184,6 +184,12 @@ thread_local! {
 pub fn optional(env: &Env, name: &'static str) -> Option<String> {
     let read = || Some(env.var(name).ok()?.to_string().trim().to_owned());
     KNOWN.with_borrow_mut(|known| known.entry(name).or_insert_with(read).clone())
+}
+
+/// Forgets what was read, and what was made of it: the settings are others.
+pub fn forget() {
+    KNOWN.take();
+    delivery::forget_keys();
 }
 
 /// The log names the setting; the caller only hears whose fault it is.

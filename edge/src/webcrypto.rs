@@ -1,15 +1,26 @@
 //! The platform's cryptography.
 
+use std::cell::RefCell;
+
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Array, JSON, Object, Reflect, Uint8Array, global};
 
-/// `crypto.subtle`.
+thread_local! {
+    static SUBTLE: RefCell<Option<SubtleCrypto>> = RefCell::default();
+}
+
+/// `crypto.subtle`, looked up once.
 pub fn subtle() -> worker::Result<SubtleCrypto> {
+    if let Some(subtle) = SUBTLE.with_borrow(Clone::clone) {
+        return Ok(subtle);
+    }
     let crypto = Reflect::get(&global(), &JsValue::from_str("crypto"))?;
     // A Worker's `Crypto` is not always the class of that name.
-    Ok(crypto.unchecked_into::<Crypto>().subtle())
+    let subtle = crypto.unchecked_into::<Crypto>().subtle();
+    SUBTLE.set(Some(subtle.clone()));
+    Ok(subtle)
 }
 
 /// A JavaScript object, as algorithms and keys are told.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import test from "node:test";
-import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import test, { describe } from "node:test";
+import { API_KEY, LIMIT, problem, sha256, useEdge } from "./harness.mjs";
+import { wrapped } from "./wrapped.mjs";
 
 const edge = useEdge();
 
@@ -45,4 +46,30 @@ test("the key is taken in Authorization alone, whatever the scheme's case", LIMI
   const { headers } = edge.origin.takeOne();
   assert.equal(headers["darkroom-caller"], "admin");
   assert.equal(headers.authorization, undefined, "the key stays at the edge");
+});
+
+describe("an isolate that outlives its Worker's secrets", () => {
+  // Where only those change, the platform goes on with the code that it runs, and hands it others.
+  const rotating = useEdge({
+    options: wrapped(`
+      import edge from "./index.js";
+      export * from "./index.js";
+      let secrets = {};
+      export default {
+        fetch(request, env, context) {
+          if (!request.url.endsWith("/rotate")) return edge.fetch(request, secrets.of ?? env, context);
+          secrets = { of: { ...env, ADMIN_KEY_SHA256: request.headers.get("digest") } };
+          return new Response();
+        },
+      };
+    `),
+  });
+
+  test("takes the new ones, and no longer the old", LIMIT, async () => {
+    const other = `dk_${"r".repeat(43)}`;
+    const statusOf = async (key) => (await rotating.fetch("/api/jobs", { key })).status;
+    assert.deepEqual([await statusOf(API_KEY), await statusOf(other)], [200, 401]);
+    await rotating.fetch("/rotate", { headers: { digest: sha256(other) } });
+    assert.deepEqual([await statusOf(API_KEY), await statusOf(other)], [401, 200]);
+  });
 });

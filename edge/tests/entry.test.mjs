@@ -11,6 +11,7 @@ const GLUE = `
   let broken = false;
   const trap = () => { throw new WebAssembly.RuntimeError("unreachable"); };
   const deep = () => 1 + deep();
+  const torn = () => { throw new Error("torn"); };
   export const __worker_init_state = () => state;
   export const __wbg_reset_state = () => { broken = false; };
   export async function fetch(request) {
@@ -21,6 +22,7 @@ const GLUE = `
     // As the executor of Rust's futures does: it polls them in microtasks.
     if (pathname === "/trap-later") setTimeout(() => queueMicrotask(trap), 1);
     if (pathname === "/trap-deep") setTimeout(() => queueMicrotask(deep), 1);
+    if (pathname === "/torn-later") setTimeout(() => queueMicrotask(torn), 1);
     // Longer than any test waits: what was to come of it is lost with the instance.
     if (/later|deep|wait/.test(pathname)) await scheduler.wait(60_000);
     if (broken) trap();
@@ -72,7 +74,7 @@ test("whoever waits for an instance that traps is answered, and at once", LIMIT,
   const { miniflare, log } = startFake();
   after(() => miniflare.dispose());
   const url = (await miniflare.ready).origin;
-  for (const path of ["/trap", "/trap-later", "/trap-deep"]) {
+  for (const path of ["/trap", "/trap-later", "/trap-deep", "/torn-later"]) {
     const waiting = fetch(`${url}/wait?${path}`);
     await log.until(new RegExp(`here is /wait .${path}$`, "m"));
     for (const response of [await fetch(url + path), await waiting]) {
@@ -84,4 +86,5 @@ test("whoever waits for an instance that traps is answered, and at once", LIMIT,
     assert.equal((await fetch(url)).status, 200);
   }
   await log.until(/unreachable/);
+  await log.until(/torn/);
 });

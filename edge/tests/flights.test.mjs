@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { LIMIT, problem, sha256, useEdge } from "./harness.mjs";
 import { MODEL, json, refuse } from "./origin.mjs";
 import { PNG } from "./studio.mjs";
+import { wrapped } from "./wrapped.mjs";
 
 const edge = useEdge();
 before(() => {
@@ -471,6 +472,41 @@ describe("a deleted image", () => {
     assert.equal(await kv.get(kept), null);
   });
 
+  test("stays gone when its recipe is kept after it was deleted", LIMIT, async () => {
+    const key = "generated/1-21234567-89ab-cdef-0123-456789abcdef.png";
+    const made = (request, response, body) => {
+      const answer = generated(request, "succeeded", body);
+      Object.assign(answer.images[0], { key });
+      json(response, 200, answer);
+    };
+    edge.origin.answer = made;
+    const body = fresh();
+    assert.equal((await edge.generate(body)).status, 200);
+    const kv = await edge.miniflare.getKVNamespace("RECIPES");
+    const keptAs = async () => {
+      const { keys } = await kv.list({ prefix: "public:" });
+      for (const { name } of keys) {
+        const { recipe } = JSON.parse(await kv.get(name));
+        if (recipe.seed === body.seed) return name;
+      }
+    };
+    let name;
+    while (!(name = await keptAs()));
+    const kept = await kv.get(name);
+
+    const deleted = { key, recipe_sha256: name.split(":")[1], n: 1 };
+    edge.origin.answer = (request, response) => json(response, 200, deleted);
+    assert.equal((await edge.fetch("/api/images/some-id", { method: "DELETE" })).status, 204);
+    // As whoever had the answer and was slow to keep it does.
+    await kv.put(name, kept);
+    edge.origin.answer = prompt;
+    const anew = await edge.generate(body);
+    assert.equal(status(anew), "darkroom-edge; fwd=miss");
+    // What was made in its place is kept in its place.
+    while (status(await edge.generate(body)) !== "darkroom-edge; hit");
+    assert.notEqual(await kv.get(name), kept);
+  });
+
   const halved = useEdge({ options: { durableObjects: { KEY_ALLOWANCES: { className: "KeyAllowance", useSQLite: true } } } });
 
   test("is gone though its recipe cannot be forgotten", LIMIT, async () => {
@@ -551,4 +587,44 @@ test("weights that have changed since are not taken for those that were asked fo
   assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
   assert.equal(status(await edge.generate(body)), "darkroom-edge; hit");
   edge.origin.models = [MODEL];
+});
+
+describe("the bodies of those who want the same", () => {
+  const counting = useEdge({
+    options: wrapped(`
+      import edge, { Flight as Counted } from "./index.js";
+      export * from "./index.js";
+      let [boarded, read] = [0, 0];
+      export class Flight extends Counted {
+        async fetch(request) {
+          boarded += 1;
+          const answer = await super.fetch(request);
+          read += request.bodyUsed;
+          return answer;
+        }
+      }
+      export default {
+        fetch(request, ...rest) {
+          if (request.url.endsWith("/counted")) return Response.json({ boarded, read });
+          return edge.fetch(request, ...rest);
+        },
+      };
+    `),
+  });
+
+  test("are not all taken into its flight's memory", LIMIT, async () => {
+    counting.origin.models = [MODEL];
+    const counted = async () => (await counting.fetch("/counted")).json();
+    const origin = new Held(counting);
+    const body = fresh();
+    const labels = ["ä", "\u{1f5bc}", "c", "d", "e", "f"];
+    const calls = labels.map((task_id) => counting.generate({ ...body, task_id }));
+    const [call] = await origin.calls(1);
+    while ((await counted()).boarded < labels.length);
+    Held.finish(call);
+    for (const answer of await Promise.all(calls)) assert.equal(answer.status, 200);
+    assert.deepEqual(await counted(), { boarded: labels.length, read: 1 });
+    const labelled = counting.origin.requests.filter(({ url }) => url.endsWith("/readers"));
+    assert.equal(labelled.length, 0, "they are one account's");
+  });
 });

@@ -254,11 +254,13 @@ test("a deadline is passed on", LIMIT, async () => {
 });
 
 describe("a shield", () => {
-  const shielded = useEdge({ options: { ratelimits: { BURST: { simple: { limit: 5, period: 60 } } } } });
+  const shielded = useEdge({ options: { ratelimits: { BURST: { simple: { limit: 6, period: 60 } } } } });
 
   test("stops a flood, of each key by itself, and of what knows no key", LIMIT, async () => {
     const flood = (key) => Promise.all(Array.from({ length: 12 }, () => shielded.fetch("/api/jobs", { key })));
     const { key } = await shielded.newKey();
+    // Until it is known whose a key is, it is counted with its address.
+    assert.equal((await shielded.fetch("/api/jobs", { key })).status, 200);
     for (const [sent, status] of [[key, 200], [`dk_${"x".repeat(43)}`, 401]]) {
       const answers = await flood(sent);
       const counts = (wanted) => answers.filter((answer) => answer.status === wanted).length;
@@ -274,5 +276,40 @@ describe("a shield", () => {
       await problem(refused, 429, "rate_limited");
     }
     assert.equal((await shielded.fetch("/healthz", { key: null })).status, 200);
+  });
+
+  // In the place of the store of keys: it says what it was asked.
+  const watched = useEdge({
+    options: {
+      ratelimits: { BURST: { simple: { limit: 5, period: 60 } } },
+      kvNamespaces: ["RECIPES"],
+      wrappedBindings: { KEYS: { scriptName: "keys" } },
+    },
+    others: [{
+      name: "keys",
+      modules: [{
+        type: "ESModule",
+        path: "keys.js",
+        contents: `export default () => ({
+          async get(name) {
+            console.log("asked for " + name);
+            return null;
+          },
+          ...Object.fromEntries(["getWithMetadata", "put", "list", "delete"].map((name) => [name, () => {}])),
+        })`,
+      }],
+    }],
+  });
+
+  test("keeps keys that nobody knows from the store of keys", LIMIT, async () => {
+    const unknown = (i) => `dk_${String(i).padStart(43, "0")}`;
+    const ask = async (i) => (await watched.fetch("/api/jobs", { key: unknown(i) })).status;
+    const statuses = await Promise.all(Array.from({ length: 40 }, (_, i) => ask(i)));
+    assert.ok(statuses.every((status) => status === 401 || status === 429), `${statuses}`);
+    const refused = statuses.filter((status) => status === 401).length;
+    await watched.log.until(new RegExp(`(asked for digest:[^]*){${refused}}`));
+    // The counter's own minute may turn in between.
+    const asked = watched.log.text.match(/asked for digest:/g).length;
+    assert.ok(asked <= 10, `${asked} of 40`);
   });
 });

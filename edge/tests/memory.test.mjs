@@ -2,28 +2,14 @@
 // it does at once, and what the wasm has grown to it never gives back.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { LIMIT, useEdge } from "./harness.mjs";
 import { PNG, useStudio } from "./studio.mjs";
+import { wrapped } from "./wrapped.mjs";
 
 /** The built edge, with a path that tells the size of its memory. */
-const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
-after(() => rmSync(folder, { recursive: true }));
-cpSync(new URL("../build", import.meta.url), folder, { recursive: true });
-writeFileSync(join(folder, "instance.js"), `
-  let memory;
-  WebAssembly.Instance = class extends WebAssembly.Instance {
-    constructor(...given) {
-      super(...given);
-      memory = this.exports.memory;
-    }
-  };
-  export const size = () => memory.buffer.byteLength;
-`);
-writeFileSync(join(folder, "entry.js"), `
+const options = wrapped(
+  `
   import { size } from "./instance.js";
   import edge from "./index.js";
   export * from "./index.js";
@@ -31,7 +17,20 @@ writeFileSync(join(folder, "entry.js"), `
     fetch: (request, ...rest) =>
       request.url.endsWith("/memory") ? new Response(String(size())) : edge.fetch(request, ...rest),
   };
-`);
+  `,
+  {
+    "instance.js": `
+      let memory;
+      WebAssembly.Instance = class extends WebAssembly.Instance {
+        constructor(...given) {
+          super(...given);
+          memory = this.exports.memory;
+        }
+      };
+      export const size = () => memory.buffer.byteLength;
+    `,
+  },
+);
 
 const MIB = 2 ** 20;
 /** As many bytes as a picture may have; only its header is one's. */
@@ -52,7 +51,7 @@ describe("the memory that is taken by", () => {
     ["JSON", "/api/media/generate-image", () => JSON.stringify({ prompt: "p", init_image: url(IMAGE), mask: url(MASK) })],
     ["a form", "/v1/images/edits", form],
   ]) {
-    const edge = useEdge({ options: { modulesRoot: folder, scriptPath: join(folder, "entry.js") } });
+    const edge = useEdge({ options });
     const size = async () => Number(await (await edge.fetch("/memory")).text());
     before(() => useStudio(edge));
 

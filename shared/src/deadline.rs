@@ -23,16 +23,22 @@ pub fn parse(header: &str) -> Result<u32, Problem> {
     })
 }
 
-/// The refusal of a job that would be done in about `estimate` seconds, which is too late.
+/// The refusal of a job that would be done in about `estimate` seconds, which is too late; with
+/// nothing before it, it would take about `alone`.
 #[must_use]
-pub fn missed(deadline: u32, estimate: f64) -> Problem {
-    let detail = format!(
+pub fn missed(deadline: u32, estimate: f64, alone: f64) -> Problem {
+    let deadline = f64::from(deadline);
+    let mut detail = format!(
         "the pictures would be done in about {estimate} seconds, not within {deadline}; nothing \
          was accepted"
     );
+    if alone > deadline {
+        let reason = format!(", and by themselves they take about {alone}: allow that much");
+        detail.push_str(&reason);
+    }
     Problem {
-        // By then what is in the way now is done.
-        retry_after: Some((estimate - f64::from(deadline)).ceil().max(1.0) as u32),
+        // By then enough of what is in the way is done, or all of it: longer waiting gains nothing.
+        retry_after: Some((estimate - alone.max(deadline)).ceil().max(1.0) as u32),
         eta_seconds: Some(estimate),
         ..Problem::new(Code::DeadlineMissed, detail)
     }
@@ -53,9 +59,22 @@ mod tests {
 
     #[test]
     fn a_refusal_says_the_estimate_and_when_to_try_again() {
-        let problem = missed(10, 72.5);
+        let problem = missed(10, 72.5, 4.0);
         assert_eq!(problem.status, 429);
         assert_eq!(problem.eta_seconds, Some(72.5));
         assert_eq!(problem.retry_after, Some(63));
+        assert!(!problem.detail.contains("by themselves"));
+    }
+
+    #[test]
+    fn a_deadline_that_no_waiting_meets_is_said_to_be_one() {
+        let problem = missed(10, 72.5, 40.0);
+        assert_eq!(problem.retry_after, Some(33));
+        assert!(
+            problem.detail.contains("take about 40"),
+            "{}",
+            problem.detail
+        );
+        assert_eq!(missed(10, 40.0, 40.0).retry_after, Some(1));
     }
 }

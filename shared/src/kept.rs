@@ -28,17 +28,24 @@ impl<V> Kept<V> {
         (now < *until).then_some(value)
     }
 
-    /// Keeps a value until a moment. Where there is no room, what has ended makes some; where
-    /// that is not enough, the value is not kept, so that a flood of names drives nothing out.
+    /// Keeps a value until a moment. Where there is no room, what has ended makes some; where that
+    /// is not enough, so does what ends sooner than most.
     pub fn put(&mut self, name: String, value: V, until: UnixMillis, now: UnixMillis) {
-        let is_full = |kept: &Self| kept.values.len() >= kept.room;
-        if is_full(self) && !self.values.contains_key(&name) {
-            self.values.retain(|_, (_, until)| now < *until);
-            if is_full(self) {
-                return;
-            }
+        if self.values.len() >= self.room && !self.values.contains_key(&name) {
+            self.make_room(now);
         }
         self.values.insert(name, (value, until));
+    }
+
+    /// Many at once: to look for the one that ends first costs as much as to look at all.
+    fn make_room(&mut self, now: UnixMillis) {
+        self.values.retain(|_, (_, until)| now < *until);
+        if self.values.len() < self.room {
+            return;
+        }
+        let ends = self.values.values().map(|(_, until)| *until);
+        let mean = ends.sum::<UnixMillis>() / self.values.len().max(1) as UnixMillis;
+        self.values.retain(|_, (_, until)| *until > mean);
     }
 
     /// Forgets all values of which `forget` says so.
@@ -64,14 +71,39 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_drives_nothing_out() {
+    fn what_has_ended_makes_room_first() {
         let mut kept = Kept::with_room(2);
         kept.put("a".into(), 1, 10, 0);
         kept.put("b".into(), 2, 5, 0);
-        kept.put("c".into(), 3, 10, 0);
-        assert_eq!((kept.get("a", 0), kept.get("c", 0)), (Some(&1), None));
-        // The end of one makes room for another.
         kept.put("c".into(), 3, 10, 5);
+        assert_eq!(kept.get("a", 5), Some(&1));
         assert_eq!((kept.get("b", 5), kept.get("c", 5)), (None, Some(&3)));
+    }
+
+    #[test]
+    fn of_what_is_live_what_ends_soonest_makes_room() {
+        let mut kept = Kept::with_room(4);
+        for (name, until) in [("a", 40), ("b", 10), ("c", 30), ("d", 20)] {
+            kept.put(name.into(), until, until, 0);
+        }
+        kept.put("e".into(), 50, 50, 0);
+        let names = ["a", "b", "c", "d", "e"].map(|name| kept.get(name, 0).is_some());
+        assert_eq!(names, [true, false, true, false, true]);
+        // What is kept already needs no room.
+        kept.put("f".into(), 50, 50, 0);
+        kept.put("a".into(), 41, 41, 0);
+        assert_eq!((kept.get("a", 0), kept.get("c", 0)), (Some(&41), Some(&30)));
+    }
+
+    #[test]
+    fn there_is_room_for_the_newest_whatever_the_ends() {
+        for room in 1..5 {
+            let mut kept = Kept::with_room(room);
+            for name in 0..20 {
+                kept.put(name.to_string(), name, 10, 0);
+                assert_eq!(kept.get(&name.to_string(), 0), Some(&name));
+                assert!(kept.values.len() <= room);
+            }
+        }
     }
 }

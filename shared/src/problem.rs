@@ -172,7 +172,11 @@ impl Problem {
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
         self.retry_after.or(match self.code {
-            Code::QueueFull | Code::AccountQueueFull | Code::StorageUnavailable => Some(10),
+            // Of a job whose deadline passed while it waited nobody has estimated more.
+            Code::QueueFull
+            | Code::AccountQueueFull
+            | Code::DeadlineMissed
+            | Code::StorageUnavailable => Some(10),
             Code::OriginUnreachable | Code::Unavailable | Code::OriginTimeout => Some(5),
             _ => None,
         })
@@ -204,6 +208,19 @@ mod tests {
         assert_eq!(json["errors"][0]["field"], "steps");
         assert_eq!(json["detail"], "steps: 0 is not between 1 and 150");
         assert!(json.get("request_id").is_none());
+    }
+
+    #[test]
+    fn whatever_may_pass_says_when_to_try_again() {
+        for code in Code::ALL {
+            let says = Problem::new(*code, "why").retry_after_seconds().is_some();
+            let is_for_a_moment = match code {
+                // They come with what the caller's own books say.
+                Code::RateLimited | Code::QuotaExceeded => false,
+                code => matches!(code.status(), 429 | 502..=504),
+            };
+            assert_eq!(says, is_for_a_moment, "{}", code.as_str());
+        }
     }
 
     #[test]

@@ -19,13 +19,13 @@ export async function generate(call, caller) {
   const ledger = env.KEY_ALLOWANCES.getByName(caller.ledger);
   const allowance = { requests: limitOf(env.RATE_PER_MINUTE, 60), images: limitOf(env.DAILY_IMAGES, 86_400) };
   const take = { allowance, job: { id: job, account: caller.account, images: request.n } };
-  const [taken, found] = await Promise.all([tell(ledger, { take }), env.RECIPES.get(name)]);
+  const [taken, found] = await Promise.all([tell(ledger, { take }), finishedOf(env, name)]);
   if (taken.refused) throw new Problem(429, "rate_limited", "too many");
 
   let answer;
   if (found !== null) {
     context.waitUntil(tell(ledger, { ended: { job, made: false } }));
-    answer = JSON.parse(found);
+    answer = found;
     if ("request_id" in answer) answer.request_id = call.requestId;
     answer.job.task_id = request.task_id ?? null;
     answer.cached = true;
@@ -48,6 +48,15 @@ export async function generate(call, caller) {
       "cache-status": found === null ? "darkroom-edge; fwd=miss" : "darkroom-edge; hit",
     },
   });
+}
+
+/** What was answered before, unless one of its pictures was deleted. */
+async function finishedOf(env, name) {
+  const found = await env.RECIPES.get(name);
+  if (found === null) return null;
+  const answer = JSON.parse(found);
+  const marks = await Promise.all(answer.images.map(({ key }) => env.RECIPES.get(`deleted:/${key}`)));
+  return marks.some((mark) => mark !== null) ? null : answer;
 }
 
 function limitOf(text, window) {

@@ -12,7 +12,10 @@ const waiting = new Set();
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 
 function noteTrap(error) {
-  if (!isTrap(error)) return;
+  if (isTrap(error)) noteBroken(error);
+}
+
+function noteBroken(error) {
   console.error("the edge trapped:", error);
   state.criticalError = true;
   // No trap of its own: by the time that it is caught, a fresh instance may be at work.
@@ -27,12 +30,14 @@ function reviveAfterTrap() {
   state.instanceId += 1;
 }
 
-// A trap inside an awaited future surfaces here and not in the call that started it.
-addEventListener("error", (event) => noteTrap(event.error));
+// What is thrown while a future is polled surfaces here and not in the call that started it. It
+// need be no trap: whatever it was, it went through Rust's frames without tidying them up, so that
+// the future is never polled again, and who waits for it would wait for good.
+addEventListener("error", (event) => noteBroken(event.error));
 
 // Futures are woken by this. The runtime's own goes through C++ each time, a promise does not.
 globalThis.queueMicrotask = (task) => {
-  Promise.resolve().then(task).catch(noteTrap);
+  Promise.resolve().then(task).catch(noteBroken);
 };
 
 // Calls into the Rust code, until it answers or its instance traps.

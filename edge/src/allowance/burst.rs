@@ -2,11 +2,12 @@
 
 use darkroom_shared::allowance::{Left, Quota};
 use darkroom_shared::problem::{Code, Problem};
+use worker::js_sys::futures::JsFuture;
 
 use super::LimitHeaders;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::{log, settings};
+use crate::{bindings, border, log};
 
 /// So many calls in so many seconds: what `wrangler.toml` gives it, which it does not tell itself.
 const BURST: Quota = Quota {
@@ -16,18 +17,17 @@ const BURST: Quota = Quota {
 
 /// Refuses who has called too often just now, from this location. A Worker that is bound to no
 /// limiter goes without; one that fails lets everybody through, since it guards nothing exact.
-pub async fn check(call: &Call, who: String) -> Result<(), Failure> {
-    let Ok(limiter) = call.env.rate_limiter(settings::BURST) else {
+pub async fn check(call: &Call, who: &str) -> Result<(), Failure> {
+    let Some(limiter) = bindings::burst(&call.env) else {
         return Ok(());
     };
-    match limiter.limit(who).await {
-        Ok(outcome) if !outcome.success => Err(too_many()),
+    match JsFuture::from(border::may_pass(&limiter, who)).await {
+        Ok(may_pass) if may_pass.is_falsy() => Err(too_many()),
         Ok(_) => Ok(()),
         Err(error) => {
-            log::error(
-                &call.request_id,
-                format_args!("the rate limiter failed: {error}"),
-            );
+            let error = worker::Error::from(error);
+            let message = format_args!("the rate limiter failed: {error}");
+            log::error(&call.request_id, message);
             Ok(())
         }
     }

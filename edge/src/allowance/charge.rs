@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use darkroom_shared::allowance::{Allowance, left_header};
 use darkroom_shared::problem::{Code, Problem};
-use worker::{Env, Headers, Stub};
+use worker::js_sys::Object;
+use worker::{Env, Headers};
 
 use super::message::{Balance, End, Message, NewJob, Refused};
 use crate::auth::Caller;
@@ -17,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A job's images, taken from a key's allowance: for as long as its end is not told, they count.
 pub struct Charge {
-    ledger: Stub,
+    ledger: Object,
     job: String,
 }
 
@@ -74,7 +75,7 @@ impl Taken {
 
     async fn ask(call: &Call, caller: &Caller, job: Option<NewJob>) -> Result<Self, Failure> {
         let allowance = settings::allowance(&call.env, &caller.limits)?;
-        let ledger = objects::named(&call.env, settings::KEY_ALLOWANCES, &caller.ledger)?;
+        let ledger = ledger_of(&call.env, &caller.ledger)?;
         let id = job.as_ref().map(|job| job.id.clone());
         let message = Message::Take { allowance, job };
         let balance: Balance = objects::ask(&ledger, &message, LIMIT).await?;
@@ -168,12 +169,16 @@ impl Charge {
 /// for them.
 pub async fn not_made(env: &Env, ledger: &str, job: String) {
     // What is wrong with the binding is in the log by then.
-    if let Ok(ledger) = objects::named(env, settings::KEY_ALLOWANCES, ledger) {
+    if let Ok(ledger) = ledger_of(env, ledger) {
         tell(&ledger, job, End::NotMade).await;
     }
 }
 
-async fn tell(ledger: &Stub, job: String, end: End) {
+fn ledger_of(env: &Env, name: &str) -> Result<Object, Failure> {
+    Ok(objects::named(env, settings::KEY_ALLOWANCES, name)?.into_rpc())
+}
+
+async fn tell(ledger: &Object, job: String, end: End) {
     let message = Message::Ended { job, end };
     let told: Result<(), _> = objects::ask(ledger, &message, LIMIT).await;
     if let Err(error) = told {

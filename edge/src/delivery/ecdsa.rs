@@ -1,10 +1,10 @@
 //! ECDSA: signed here, and verified by the platform. Both in wasm would take ten times as long.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use darkroom_shared::signed_url::{EcdsaKey, Hash, two_numbers};
 use web_sys::CryptoKey;
-use worker::js_sys::Uint8Array;
+use worker::js_sys::{Object, Uint8Array};
 
 use crate::webcrypto::{self, object};
 
@@ -12,6 +12,8 @@ use crate::webcrypto::{self, object};
 pub(super) struct Ecdsa {
     key: EcdsaKey,
     public: RefCell<Option<CryptoKey>>,
+    sha1: OnceCell<Object>,
+    sha256: OnceCell<Object>,
 }
 
 impl Ecdsa {
@@ -19,6 +21,8 @@ impl Ecdsa {
         Self {
             key,
             public: RefCell::default(),
+            sha1: OnceCell::new(),
+            sha256: OnceCell::new(),
         }
     }
 
@@ -37,10 +41,7 @@ impl Ecdsa {
         let Some(signature) = two_numbers(signature) else {
             return Ok(false);
         };
-        let algorithm = object(match hash {
-            Hash::Sha1 => r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-1"}"#,
-            Hash::Sha256 => r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-256"}"#,
-        })?;
+        let algorithm = self.algorithm(hash)?;
         let kept = self.public.borrow().clone();
         let public = if let Some(public) = kept {
             public
@@ -51,5 +52,24 @@ impl Ecdsa {
             public
         };
         webcrypto::verifies(&algorithm, &public, text, &signature).await
+    }
+
+    /// As the platform is told it.
+    fn algorithm(&self, hash: Hash) -> worker::Result<Object> {
+        let (kept, json) = match hash {
+            Hash::Sha1 => (
+                &self.sha1,
+                r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-1"}"#,
+            ),
+            Hash::Sha256 => (
+                &self.sha256,
+                r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-256"}"#,
+            ),
+        };
+        if let Some(algorithm) = kept.get() {
+            return Ok(algorithm.clone());
+        }
+        let algorithm = object(json)?;
+        Ok(kept.get_or_init(|| algorithm).clone())
     }
 }

@@ -109,9 +109,9 @@ fn readable(call: &Call, answer: Answer) -> Answer {
         Err(Failure::Problem(problem)) => respond::problem(*problem, &call.request_id)?,
         answer => answer?,
     };
-    let headers = response.headers();
-    headers.set("access-control-allow-origin", "*")?;
-    headers.set("access-control-expose-headers", "*")?;
-    headers.set("cross-origin-resource-policy", "cross-origin")?;
+    call.added.set("access-control-allow-origin", "*");
+    call.added.set("access-control-expose-headers", "*");
+    call.added
+        .set("cross-origin-resource-policy", "cross-origin");
     Ok(response)
 }

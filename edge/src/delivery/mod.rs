@@ -21,6 +21,7 @@ pub use cookies::signed_cookies;
 pub use events::with_addresses_in_events;
 pub use fetching::{preflight, private, public};
 pub use signed_url::signed_url;
+pub use signer::forget_keys;
 
 use darkroom_shared::request::Visibility;
 use worker::Env;

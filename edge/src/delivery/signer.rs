@@ -135,6 +135,12 @@ impl Signer {
     }
 }
 
+/// Forgets the pairs, and what was signed with them: they may be others now.
+pub fn forget_keys() {
+    PAIRS.take();
+    URLS.set(Kept::with_room(ROOM));
+}
+
 fn pairs(env: &Env) -> Result<Rc<[Pair]>, Failure> {
     if let Some(pairs) = PAIRS.with_borrow(Clone::clone) {
         return Ok(pairs);

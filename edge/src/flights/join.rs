@@ -34,6 +34,7 @@ pub async fn join(
         account: order.caller.as_str().to_owned(),
         priority: order.caller.priority,
         job: order.job.to_owned(),
+        task_id: order.task_id.map(str::to_owned),
         prefer: order.prefer.clone(),
         wait: order.wait,
         deadline: order.deadline,
@@ -44,8 +45,7 @@ pub async fn join(
     init.with_method(Method::Post)
         .with_body(Some(Uint8Array::from(order.body).into()));
     let request = Request::new_with_init("https://flight/", &init)?;
-    // Accounts and ids are plain: a header takes them.
-    let boarding = serde_json::to_string(&boarding).map_err(worker::Error::from)?;
+    let boarding = boarding.to_header().map_err(worker::Error::from)?;
     request.headers().set(BOARDING, &boarding)?;
     let flight = objects::named(env, settings::FLIGHTS, name)?;
     // Twice the wait: a caller may find that the job it joined is gone, and begin its own.

@@ -31,6 +31,9 @@ pub(super) struct Boarding {
     pub priority: Priority,
     /// The job's id, should this caller begin the flight.
     pub job: String,
+    /// The caller's own label.
+    #[serde(default)]
+    pub task_id: Option<String>,
     /// The `Prefer` header for the origin, where there is one.
     pub prefer: Option<String>,
     /// The seconds that it comes to.
@@ -49,6 +52,20 @@ impl Boarding {
         let mut caller = Caller::account(account);
         caller.priority = self.priority;
         caller
+    }
+
+    /// As JSON that a header takes: of ASCII alone.
+    pub fn to_header(&self) -> serde_json::Result<String> {
+        let mut header = String::new();
+        for letter in serde_json::to_string(self)?.chars() {
+            if letter.is_ascii() {
+                header.push(letter);
+            } else {
+                let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+                header.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+        Ok(header)
     }
 
     /// The request's place in a trace.

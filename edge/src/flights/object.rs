@@ -3,14 +3,15 @@
 //! Every call to the origin is the same generate call under the job's id, so that asking again,
 //! for whatever reason, never makes a second picture. One at a time waits there for all.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Shared, select};
+use futures_util::lock::Mutex;
 use worker::{Delay, DurableObject, Env, Request, Response, State, durable_object};
 
 use super::log::{Flying, Log};
@@ -36,6 +37,38 @@ pub struct Flight {
     env: Env,
     /// The call to the origin that is under way.
     call: RefCell<Option<OriginCall>>,
+    /// The request's body, for as long as somebody here needs one. All bring the same but for the
+    /// caller's label, and bodies may be large.
+    body: RefCell<Weak<[u8]>>,
+    /// Held by who reads a body: it takes time, in which others must not read theirs.
+    reading: Mutex<()>,
+}
+
+/// Who asks, with the request as it came. Most need no body of their own, and leave it where it is.
+struct Passenger {
+    boarding: Boarding,
+    request: Cell<Option<Request>>,
+    body: OnceCell<Rc<[u8]>>,
+}
+
+impl Passenger {
+    fn new(boarding: Boarding, request: Request) -> Self {
+        Self {
+            boarding,
+            request: Cell::new(Some(request)),
+            body: OnceCell::new(),
+        }
+    }
+
+    /// The caller's own body, read once.
+    async fn body(&self) -> worker::Result<Rc<[u8]>> {
+        if let Some(body) = self.body.get() {
+            return Ok(Rc::clone(body));
+        }
+        let mut request = self.request.take().ok_or("the body was lost")?;
+        let body = request.bytes().await?.into();
+        Ok(Rc::clone(self.body.get_or_init(|| body)))
+    }
 }
 
 #[derive(Clone)]
@@ -51,17 +84,18 @@ impl DurableObject for Flight {
             state,
             env,
             call: RefCell::new(None),
+            body: RefCell::new(Weak::<[u8; 0]>::new()),
+            reading: Mutex::new(()),
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
         let Some(boarding) = request.headers().get(BOARDING)? else {
             Log::open(&self.state)?.forget()?;
             return Response::empty();
         };
-        let boarding = serde_json::from_str(&boarding)?;
-        let body: Rc<[u8]> = request.bytes().await?.into();
-        let (role, outcome) = self.board(&boarding, &body).await?;
+        let passenger = Passenger::new(serde_json::from_str(&boarding)?, request);
+        let (role, outcome) = self.board(&passenger).await?;
         respond(role, &outcome)
     }
 
@@ -77,22 +111,25 @@ impl DurableObject for Flight {
 }
 
 impl Flight {
-    async fn board(
-        &self,
-        boarding: &Boarding,
-        body: &Rc<[u8]>,
-    ) -> worker::Result<(Role, Rc<Outcome>)> {
+    async fn board(&self, passenger: &Passenger) -> worker::Result<(Role, Rc<Outcome>)> {
+        let boarding = &passenger.boarding;
         let log = Log::open(&self.state)?;
-        while let Some(flying) = log.flying()? {
+        loop {
+            let Some(flying) = log.flying()? else {
+                if let Some(flying) = self.begin(&log, passenger).await? {
+                    let outcome = self.wait(&flying, passenger).await?;
+                    log.note(&flying, &outcome)?;
+                    return Ok((Role::Led, outcome));
+                }
+                continue;
+            };
             if let Some(answer) = &flying.answer {
                 return Ok((Role::Late, Rc::new(Ok(Whole::json_text(answer)?))));
             }
-            if flying.account != boarding.account
-                && !self.share(&log, &flying, boarding, body).await?
-            {
+            if flying.account != boarding.account && !self.share(&log, &flying, boarding).await? {
                 continue;
             }
-            let outcome = self.wait(&flying, boarding, body).await;
+            let outcome = self.wait(&flying, passenger).await?;
             log.note(&flying, &outcome)?;
             if !is_gone(&outcome) {
                 return Ok((Role::Joined, outcome));
@@ -106,17 +143,27 @@ impl Flight {
                 log.forget_job(&flying)?;
             }
         }
-        let flying = log.begin(boarding)?;
+    }
+
+    /// Begins a flight, unless another has begun it in the meantime.
+    async fn begin(&self, log: &Log, passenger: &Passenger) -> worker::Result<Option<Flying>> {
+        let alone = self.reading.lock().await;
+        if log.flying()?.is_some() {
+            return Ok(None);
+        }
+        let body = passenger.body().await?;
+        drop(alone);
+        self.body.replace(Rc::downgrade(&body));
+        let flying = log.begin(&passenger.boarding)?;
         self.call.replace(None);
-        self.ask(&flying, boarding, body, 0);
+        self.ask(&flying, &passenger.boarding, &body, 0);
         self.state.storage().set_alarm(MEMORY).await?;
-        let outcome = self.wait(&flying, boarding, body).await;
-        log.note(&flying, &outcome)?;
-        Ok((Role::Led, outcome))
+        Ok(Some(flying))
     }
 
     /// Waits for the flight's pictures as long as the caller does.
-    async fn wait(&self, flying: &Flying, boarding: &Boarding, body: &Rc<[u8]>) -> Rc<Outcome> {
+    async fn wait(&self, flying: &Flying, passenger: &Passenger) -> worker::Result<Rc<Outcome>> {
+        let boarding = &passenger.boarding;
         let patience = match boarding.deadline {
             // The origin has judged the deadline of who began; others need not wait beyond theirs.
             Some(deadline) if flying.job != boarding.job => deadline.min(boarding.wait),
@@ -124,24 +171,51 @@ impl Flight {
         };
         let end = now() + UnixMillis::from(patience) * 1000;
         loop {
-            let left = end - now();
-            let call = self.under_way();
-            let call = call.unwrap_or_else(|| self.ask(flying, boarding, body, left));
+            let call = self.ask_once(flying, passenger, end).await?;
             let outcome = if call.until <= end + WORTH_MILLIS {
                 call.outcome.await
             } else {
-                let patience = Delay::from(Duration::from_millis(left.max(0).unsigned_abs()));
-                match select(call.outcome, patience).await {
+                let left = (end - now()).max(0).unsigned_abs();
+                match select(call.outcome, Delay::from(Duration::from_millis(left))).await {
                     Either::Left((outcome, _)) => outcome,
-                    // The others wait on; this one is told how the job stands.
-                    Either::Right(_) => return self.ask(flying, boarding, body, 0).outcome.await,
+                    Either::Right(_) => {
+                        // The others wait on; this one is told how the job stands.
+                        let body = self.body(passenger).await?;
+                        return Ok(self.ask(flying, boarding, &body, 0).outcome.await);
+                    }
                 }
             };
             let is_unfinished = matches!(&*outcome, Ok(answer) if answer.status == 202);
             if !is_unfinished || call.until + WORTH_MILLIS >= end {
-                return outcome;
+                return Ok(outcome);
             }
         }
+    }
+
+    /// The call to the origin that is under way, or one that waits until `end`.
+    async fn ask_once(
+        &self,
+        flying: &Flying,
+        passenger: &Passenger,
+        end: UnixMillis,
+    ) -> worker::Result<OriginCall> {
+        if let Some(call) = self.under_way() {
+            return Ok(call);
+        }
+        let body = self.body(passenger).await?;
+        let call = self.under_way();
+        Ok(call.unwrap_or_else(|| self.ask(flying, &passenger.boarding, &body, end - now())))
+    }
+
+    /// The body that is kept here, or the caller's own.
+    async fn body(&self, passenger: &Passenger) -> worker::Result<Rc<[u8]>> {
+        let _alone = self.reading.lock().await;
+        if let Some(body) = self.body.borrow().upgrade() {
+            return Ok(body);
+        }
+        let body = passenger.body().await?;
+        self.body.replace(Rc::downgrade(&body));
+        Ok(body)
     }
 
     fn under_way(&self) -> Option<OriginCall> {
@@ -172,6 +246,7 @@ impl Flight {
             let order = Order {
                 path: GENERATE,
                 job: &flying.job,
+                task_id: None,
                 caller: &caller,
                 body: &body,
                 prefer,
@@ -199,19 +274,13 @@ impl Flight {
     /// Makes the caller's account a reader of the job, so that nobody else can end it for them.
     /// The job may be about to be accepted: then this waits for it. False where the job has ended
     /// or been given up in the meantime: it is not asked for any more, lest that begin it anew.
-    async fn share(
-        &self,
-        log: &Log,
-        flying: &Flying,
-        boarding: &Boarding,
-        body: &[u8],
-    ) -> worker::Result<bool> {
+    async fn share(&self, log: &Log, flying: &Flying, boarding: &Boarding) -> worker::Result<bool> {
         let is_flying = || {
             let known = log.flying()?;
             Ok(known.is_some_and(|known| known.job == flying.job && known.answer.is_none()))
         };
         while is_flying()? {
-            match add_reader(&self.env, &flying.job, boarding, body).await {
+            match add_reader(&self.env, &flying.job, boarding).await {
                 Err(Failure::Problem(problem)) if problem.code == Code::NotFound => {}
                 // What else went wrong is in the log; the pictures are public all the same.
                 Ok(()) | Err(_) => break,

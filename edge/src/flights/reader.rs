@@ -1,6 +1,5 @@
 //! What accounts have to do with another's job that they joined.
 
-use serde::Deserialize;
 use serde_json::json;
 use worker::Env;
 
@@ -12,24 +11,12 @@ use crate::routes::not_found;
 use crate::sending::unreachable_origin;
 use crate::{log, settings};
 
-/// Of a request, what is the caller's own and not the recipe's.
-#[derive(Deserialize)]
-struct Label {
-    task_id: Option<String>,
-}
-
 /// Makes the account that boards a reader of the job, under its own label.
 ///
 /// # Errors
 /// Not found for a job that the origin does not know, or not yet.
-pub(super) async fn add_reader(
-    env: &Env,
-    job: &str,
-    boarding: &Boarding,
-    body: &[u8],
-) -> Result<(), Failure> {
-    let label: Label = serde_json::from_slice(body).map_err(worker::Error::from)?;
-    let body = json!({ "task_id": label.task_id }).to_string();
+pub(super) async fn add_reader(env: &Env, job: &str, boarding: &Boarding) -> Result<(), Failure> {
+    let body = json!({ "task_id": boarding.task_id }).to_string();
     let origin = settings::origin(env)?;
     let caller = boarding.caller(boarding.account.clone());
     let ask = Ask {

@@ -118,8 +118,8 @@ fn check(key: &str) -> Result<(), Failure> {
 
 /// Of all that makes a call what it is.
 async fn digest(call: &Call) -> Result<String, Failure> {
-    let mut copy = call.request.clone()?;
-    let body = body::read_any(&mut copy, &call.request_id, MAX_BODY).await?;
+    let copy = call.request.clone().map_err(worker::Error::from)?;
+    let body = body::read_any(&copy, &call.request_id, MAX_BODY).await?;
     let mut digest = Sha256::new();
     let content_type = call.header("content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default();

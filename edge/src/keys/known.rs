@@ -23,19 +23,26 @@ thread_local! {
     static MEMORY: RefCell<Kept<Option<KeyRecord>>> = RefCell::new(Kept::with_room(ROOM));
 }
 
-/// The key of this text, if it may be used now.
-pub async fn known(call: &Call, text: &ApiKey) -> Result<Option<Key>, Failure> {
+/// There is no such key, or it may not be used now.
+pub struct NoKey;
+
+/// The key of this text, as far as the store need not be asked.
+pub fn remembered(text: &ApiKey) -> Option<Result<Key, NoKey>> {
+    let record = MEMORY.with_borrow(|memory| memory.get(&text.digest(), now()).cloned());
+    record.map(|record| accepted(record, text).ok_or(NoKey))
+}
+
+/// The key of this text, from the store, if it may be used now.
+pub async fn look_up(call: &Call, text: &ApiKey) -> Result<Option<Key>, Failure> {
     let digest = text.digest();
-    let remembered = MEMORY.with_borrow(|memory| memory.get(&digest, now()).cloned());
-    let record = if let Some(record) = remembered {
-        record
-    } else {
-        let record = Store::open(call)?.by_digest(&digest).await?;
-        remember(digest, record.clone());
-        record
-    };
+    let record = Store::open(call)?.by_digest(&digest).await?;
+    remember(digest, record.clone());
+    Ok(accepted(record, text))
+}
+
+fn accepted(record: Option<KeyRecord>, text: &ApiKey) -> Option<Key> {
     let accepted = record.filter(|record| record.accepts(text, now()));
-    Ok(accepted.map(|record| record.key))
+    accepted.map(|record| record.key)
 }
 
 /// What was changed here is known here at once.

@@ -9,8 +9,10 @@ use darkroom_shared::keys::{Key, KeyRecord, ListKeys};
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use serde_json::{Value, json};
 use worker::Env;
+use worker::js_sys::futures::JsFuture;
 use worker::kv::{KvError, KvStore, ListResponse};
 
+use crate::bindings::{self, Namespace};
 use crate::call::{Call, now};
 use crate::failure::Failure;
 use crate::{log, settings};
@@ -27,6 +29,8 @@ pub(super) const WRITTEN_AT: &str = "written_at";
 /// The keys.
 pub struct Store<'a> {
     kv: KvStore,
+    /// The same, to be read.
+    texts: Namespace,
     request_id: &'a str,
 }
 
@@ -46,16 +50,17 @@ impl<'a> Store<'a> {
 
     /// The same, where no caller asks.
     pub fn bound(env: &Env, request_id: &'a str) -> Result<Self, Failure> {
-        let kv = env
-            .kv(settings::KEYS)
-            .map_err(|_| settings::wrong(settings::KEYS, "is not bound to a KV namespace"))?;
-        Ok(Self { kv, request_id })
+        let unbound = || settings::wrong(settings::KEYS, "is not bound to a KV namespace");
+        Ok(Self {
+            kv: env.kv(settings::KEYS).map_err(|_| unbound())?,
+            texts: bindings::keys(env).ok_or_else(unbound)?,
+            request_id,
+        })
     }
 
     /// The record that a digest leads to.
     pub async fn by_digest(&self, digest: &str) -> Result<Option<KeyRecord>, Failure> {
-        let id = self.kv.get(&format!("{DIGEST}{digest}")).text().await;
-        match id.map_err(|error| self.unreachable(&error))? {
+        match self.read(&format!("{DIGEST}{digest}")).await? {
             Some(id) => self.by_id(&id).await,
             None => Ok(None),
         }
@@ -63,8 +68,7 @@ impl<'a> Store<'a> {
 
     /// A key's record.
     pub async fn by_id(&self, id: &str) -> Result<Option<KeyRecord>, Failure> {
-        let text = self.kv.get(&format!("{RECORD}{id}")).text().await;
-        let text = text.map_err(|error| self.unreachable(&error))?;
+        let text = self.read(&format!("{RECORD}{id}")).await?;
         let record = text.as_deref().map(serde_json::from_str).transpose();
         record.map_err(|error| {
             let message = format_args!("the key {id} cannot be read: {error}");
@@ -122,8 +126,7 @@ impl<'a> Store<'a> {
 
     /// Where the last look at all entries ended, if it was not at their end.
     pub async fn place(&self) -> Result<Option<String>, Failure> {
-        let place = self.kv.get(PLACE).text().await;
-        let place = place.map_err(|error| self.unreachable(&error))?;
+        let place = self.read(PLACE).await?;
         Ok(place.filter(|place| !place.is_empty()))
     }
 
@@ -165,6 +168,12 @@ impl<'a> Store<'a> {
             log::error(self.request_id, message);
         })
         .ok()
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<String>, Failure> {
+        let text = JsFuture::from(self.texts.get(name)).await;
+        let text = text.map_err(|error| self.unreachable(&error.into()))?;
+        Ok(text.as_string())
     }
 
     async fn write(&self, name: &str, value: &str, beside: Value) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ pub fn is_one(call: &Call) -> bool {
 pub async fn read(call: &mut Call) -> Result<Vec<(String, String)>, Failure> {
     // The runtime reads without a limit: so it is given what has been read with one.
     let content_type = call.header("content-type").unwrap_or_default();
-    let bytes = body::read_any(&mut call.request, &call.request_id, MAX_FORM).await?;
+    let bytes = body::read_any(&call.request, &call.request_id, MAX_FORM).await?;
     let whole: web_sys::Response = ResponseBuilder::new()
         .with_header("content-type", &content_type)?
         .fixed(bytes)

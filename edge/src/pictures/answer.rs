@@ -10,21 +10,31 @@ use crate::failure::Answer;
 use crate::respond;
 use crate::sending::read_bytes;
 
-/// Answers a call with a picture whose headers and bytes are these.
-pub(super) async fn answer(call: &Call, headers: Headers, body: ResponseBody) -> Answer {
-    let etag = headers.get("etag")?.unwrap_or_default();
-    let length = headers.get("content-length")?.unwrap_or_default();
-    let length = length.parse().unwrap_or_default();
-    let (status, body) = match conditions(call).part_of(&etag, length) {
-        Part::All if call.method == "HEAD" => (200, ResponseBody::Empty),
-        Part::All => (200, body),
-        Part::Nothing => (304, ResponseBody::Empty),
-        Part::Range(first, last) => {
-            headers.set("content-range", &format!("bytes {first}-{last}/{length}"))?;
-            headers.set("content-length", &(last - first + 1).to_string())?;
-            let bytes = read_bytes(body).await?;
-            (206, body_of(&bytes.subarray(first, last + 1))?)
-        }
+/// A picture that was found, before it is known how much of it is wanted.
+pub(super) struct Found {
+    /// Those of the whole picture.
+    pub headers: Headers,
+    /// Where it was found.
+    pub cache_status: &'static str,
+    /// What others may do with it.
+    pub cache_control: &'static str,
+}
+
+/// Answers a call with a picture that was found, whose bytes are these.
+pub(super) async fn answer(call: &Call, found: Found, body: ResponseBody) -> Answer {
+    let conditions = conditions(call);
+    let (etag, length) = if conditions.are_none() {
+        // Nobody asks for them, and to read them costs something.
+        Default::default()
+    } else {
+        let header = |name| found.headers.get(name).map(Option::unwrap_or_default);
+        (
+            header("etag")?,
+            header("content-length")?.parse().unwrap_or_default(),
+        )
+    };
+    let part = conditions.part_of(&etag, length);
+    match part {
         Part::Other => {
             let message = format!("must be the picture's tag, {etag}");
             return Ok(refusal(call, 412, "If-Match", message)?);
@@ -36,10 +46,26 @@ pub(super) async fn answer(call: &Call, headers: Headers, body: ResponseBody) ->
             response.headers().set("content-range", &range)?;
             return Ok(response);
         }
+        Part::All | Part::Nothing | Part::Range(..) => {}
+    }
+    call.observed.cached(found.cache_status);
+    call.added.set("cache-control", found.cache_control);
+    let (status, body) = match part {
+        Part::Range(first, last) => {
+            let range = format!("bytes {first}-{last}/{length}");
+            call.added.set("content-range", &range);
+            call.added
+                .set("content-length", &(last - first + 1).to_string());
+            let bytes = read_bytes(body).await?;
+            (206, body_of(&bytes.subarray(first, last + 1))?)
+        }
+        Part::Nothing => (304, ResponseBody::Empty),
+        _ if call.method == "HEAD" => (200, ResponseBody::Empty),
+        _ => (200, body),
     };
     Ok(ResponseBuilder::new()
         .with_status(status)
-        .with_headers(headers)
+        .with_headers(found.headers)
         .body(body))
 }
 

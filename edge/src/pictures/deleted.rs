@@ -2,39 +2,52 @@
 //! that a mark is looked for before a cached one is given.
 
 use worker::Cache;
+use worker::js_sys::futures::JsFuture;
 
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::routes::not_found;
-use crate::{log, settings};
+use crate::{bindings, border, log, settings};
 
 /// What marks begin with, beside finished recipes in the same store.
 const MARK: &str = "deleted:";
 /// As long as a cache may keep a picture.
 const MEMORY_SECONDS: u64 = 366 * 86_400;
 
-/// Refuses a picture that was deleted. Where that cannot be told it is taken for one that is there:
-/// its address is hard to guess.
+/// Refuses a picture that was deleted.
 pub async fn check(call: &Call) -> Result<(), Failure> {
-    let Ok(store) = call.env.kv(settings::RECIPES) else {
-        return Ok(());
+    if is_marked(call, mark(&call.path)).await {
+        return Err(not_found());
+    }
+    Ok(())
+}
+
+/// Whether one of the pictures stored under these keys was deleted.
+pub async fn is_any(call: &Call, keys: impl Iterator<Item = &str>) -> bool {
+    let marks: Vec<_> = keys.map(|key| mark(&path(key))).collect();
+    !marks.is_empty() && is_marked(call, marks.join("\n")).await
+}
+
+/// Whether there is one of these marks. Where that cannot be told a picture is taken for one that is
+/// there: its address is hard to guess.
+async fn is_marked(call: &Call, marks: String) -> bool {
+    let Some(store) = bindings::recipes(&call.env) else {
+        return false;
     };
-    let mark = store.get(&mark(&call.path)).text().await;
-    let mark = mark.inspect_err(|error| {
-        log::error(
-            &call.request_id,
-            format_args!("no marks of deletion: {error}"),
-        );
-    });
-    match mark {
-        Ok(Some(_)) => Err(not_found()),
-        _ => Ok(()),
+    match JsFuture::from(border::has_any(&store, &marks)).await {
+        Ok(is_marked) => is_marked.is_truthy(),
+        Err(error) => {
+            let error = worker::Error::from(error);
+            let message = format_args!("no marks of deletion: {error}");
+            log::error(&call.request_id, message);
+            false
+        }
     }
 }
 
 /// Marks the picture stored under `key` as deleted, and takes it out of this place's cache.
 pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
-    let path = format!("/{key}");
+    let path = path(key);
     let store = call.env.kv(settings::RECIPES)?;
     let marked = async {
         let put = store.put(&mark(&path), "")?;
@@ -56,18 +69,20 @@ pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
 /// Takes the mark of the picture stored under `key` away: it was restored.
 pub async fn remember(call: &Call, key: &str) -> Result<(), Failure> {
     let store = call.env.kv(settings::RECIPES)?;
-    store
-        .delete(&mark(&format!("/{key}")))
-        .await
-        .map_err(|error| {
-            log::error(
-                &call.request_id,
-                format_args!("a deletion stays marked: {error}"),
-            );
-            worker::Error::from(error.to_string()).into()
-        })
+    store.delete(&mark(&path(key))).await.map_err(|error| {
+        log::error(
+            &call.request_id,
+            format_args!("a deletion stays marked: {error}"),
+        );
+        worker::Error::from(error.to_string()).into()
+    })
 }
 
-fn mark(path: &str) -> String {
+fn path(key: &str) -> String {
+    format!("/{key}")
+}
+
+/// The name of a picture's mark.
+pub(super) fn mark(path: &str) -> String {
     format!("{MARK}{path}")
 }

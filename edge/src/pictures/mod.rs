@@ -12,14 +12,18 @@ mod stored;
 
 use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
 use darkroom_shared::request::Visibility;
-use worker::{Cache, ResponseBuilder};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::futures::JsFuture;
+use worker::{Cache, Headers, ResponseBody, ResponseBuilder};
 
 use crate::call::Call;
 use crate::failure::Answer;
-use crate::log;
+use crate::routes::not_found;
+use crate::{bindings, border, log};
+use answer::Found;
 use stored::Picture;
 
-pub use deleted::{check as check_not_deleted, forget, remember};
+pub use deleted::{check as check_not_deleted, forget, is_any as is_any_deleted, remember};
 pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";
@@ -29,18 +33,27 @@ const MISS: &str = "darkroom-edge; fwd=miss; stored";
 pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     // Without the query: it changes nothing in a picture, but would fill the cache with copies.
     let key = format!("{}{}", call.site, call.path);
-    let cache = Cache::default();
-    match cache.get(key.as_str(), false).await {
-        Ok(Some(kept)) => {
-            deleted::check(call).await?;
-            // What comes out of the cache cannot be changed.
-            let headers = kept.headers().clone();
-            headers.set("cache-status", HIT)?;
-            headers.set("cache-control", cache_control(visibility))?;
-            return answer::answer(call, headers, kept.into_parts().1).await;
+    match cached(call, &key).await {
+        Ok(found) if found.is_null() => return Err(not_found()),
+        Ok(found) if found.is_undefined() => {}
+        Ok(found) => {
+            let kept: web_sys::Response = found.unchecked_into();
+            let body = kept
+                .body()
+                .map_or(ResponseBody::Empty, ResponseBody::Stream);
+            let found = Found {
+                // What comes out of the cache cannot be changed.
+                headers: Headers(kept.headers()),
+                cache_status: HIT,
+                cache_control: cache_control(visibility),
+            };
+            return answer::answer(call, found, body).await;
         }
-        Ok(None) => {}
-        Err(error) => log::warn(&call.request_id, format_args!("the cache failed: {error}")),
+        // The origin knows what was deleted, and has the rest.
+        Err(error) => {
+            let error = worker::Error::from(error);
+            log::warn(&call.request_id, format_args!("the cache failed: {error}"));
+        }
     }
 
     let Picture { headers, bytes } = stored::picture(call).await?;
@@ -48,13 +61,23 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
         .with_headers(headers.clone())
         .body(body_of(&bytes)?);
     call.context.wait_until(async move {
-        if let Err(error) = cache.put(key, keep).await {
+        if let Err(error) = Cache::default().put(key, keep).await {
             log::warn("", format_args!("a picture could not be kept: {error}"));
         }
     });
-    headers.set("cache-status", MISS)?;
-    headers.set("cache-control", cache_control(visibility))?;
-    answer::answer(call, headers, body_of(&bytes)?).await
+    let found = Found {
+        headers,
+        cache_status: MISS,
+        cache_control: cache_control(visibility),
+    };
+    answer::answer(call, found, body_of(&bytes)?).await
+}
+
+/// What lies in the cache: undefined where there is nothing, null where it was deleted.
+async fn cached(call: &Call, key: &str) -> Result<JsValue, JsValue> {
+    let marks = bindings::recipes(&call.env);
+    let mark = deleted::mark(&call.path);
+    JsFuture::from(border::cached(key, marks.as_ref(), &mark)).await
 }
 
 /// What others are told; here both are kept.

@@ -29,8 +29,22 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Whether all of the picture is wanted, whatever it is.
+    pub fn are_none(&self) -> bool {
+        let all = [
+            &self.if_match,
+            &self.if_none_match,
+            &self.if_range,
+            &self.range,
+        ];
+        all.iter().all(|header| header.is_empty())
+    }
+
     /// What they ask of a file with this tag and so many bytes; none where that is not known.
     pub fn part_of(&self, etag: &str, length: u32) -> Part {
+        if self.are_none() {
+            return Part::All;
+        }
         let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let known = || self.if_none_match.split(',').map(weak);
         let wanted = || self.if_match.split(',').map(str::trim);

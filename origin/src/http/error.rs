@@ -123,9 +123,11 @@ impl From<AcceptError> for ApiError {
                 "too many of your jobs are waiting",
                 seconds,
             ),
-            AcceptError::DeadlineMissed { deadline, estimate } => {
-                deadline::missed(deadline, estimate).into()
-            }
+            AcceptError::DeadlineMissed {
+                deadline,
+                estimate,
+                alone,
+            } => deadline::missed(deadline, estimate, alone).into(),
             AcceptError::Anothers => Self::not_found("job"),
             AcceptError::Draining => {
                 Problem::new(Code::Unavailable, "this machine is about to stop").into()

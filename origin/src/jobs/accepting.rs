@@ -76,6 +76,8 @@ pub enum AcceptError {
         deadline: u32,
         /// Seconds until it would be done.
         estimate: f64,
+        /// Seconds that it would take with nothing before it.
+        alone: f64,
     },
     /// The service is about to end.
     #[error("the service is draining")]
@@ -199,9 +201,14 @@ impl JobQueue {
         let waiting = self.0.places.before(Place::behind(turn.await?)).await?;
         let ahead = self.0.database.at_work().await?.and(waiting);
         let own = u64::from(new.steps()) * new.pixels();
-        match self.0.pace.estimate(ahead.pixel_steps + own) {
-            Some(estimate) if estimate > f64::from(deadline) => {
-                Err(AcceptError::DeadlineMissed { deadline, estimate })
+        let estimate = |pixel_steps| self.0.pace.estimate(pixel_steps);
+        match (estimate(ahead.pixel_steps + own), estimate(own)) {
+            (Some(estimate), Some(alone)) if estimate > f64::from(deadline) => {
+                Err(AcceptError::DeadlineMissed {
+                    deadline,
+                    estimate,
+                    alone,
+                })
             }
             _ => Ok(()),
         }

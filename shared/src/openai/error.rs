@@ -21,7 +21,10 @@ pub fn envelope(problem: &Problem) -> Value {
     } else {
         let errors = problem.errors.iter();
         let errors = errors.map(|error| format!("{}: {}", param(&error.field), error.message));
-        errors.collect::<Vec<_>>().join("; ")
+        let mut errors: Vec<_> = errors.collect();
+        // Two fields of ours may be one of theirs: width and height are said of `size` once.
+        errors.dedup();
+        errors.join("; ")
     };
     let kind = match problem.status {
         429 => "rate_limit_error",
@@ -53,6 +56,7 @@ fn param(field: &str) -> String {
 mod tests {
     use super::*;
     use crate::problem::FieldError;
+    use crate::request::GenerateRequest;
 
     #[test]
     fn fields_are_named_as_they_were_sent() {
@@ -71,6 +75,17 @@ mod tests {
                 "code": "invalid_request",
             }})
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_both_sides_is_said_of_the_size_once() {
+        let body = br#"{"prompt": "p", "width": 1, "height": 1}"#;
+        let problem = GenerateRequest::from_json(body).expect_err("too small");
+        assert_eq!(problem.errors.len(), 2);
+        let error = &envelope(&problem)["error"];
+        let message = error["message"].as_str().expect("a text");
+        assert_eq!(message.matches("size").count(), 1, "{message}");
+        assert_eq!(error["param"], "size");
     }
 
     #[test]
