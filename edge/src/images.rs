@@ -2,7 +2,7 @@
 
 use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
-use futures_util::future::join3;
+use futures_util::future::{join_all, join3};
 use worker::ResponseBuilder;
 
 use crate::auth::Caller;
@@ -11,7 +11,7 @@ use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::{finished, flights, log, pictures, respond, routes, settings};
 
-/// Has the origin delete an image, and forgets its recipe and its picture. One that is gone is
+/// Has the origin delete an image, and forgets its recipe, its picture and the smaller copies. One that is gone is
 /// forgotten once more: where that failed before, a caller who tries again has it done.
 pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
@@ -32,14 +32,16 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     };
     let hash = &deleted.recipe_sha256;
     let name = finished::name(hash, deleted.n, visibility, caller.as_str());
+    let files = std::iter::once(&deleted.key).chain(&deleted.variants);
     // Each whatever becomes of the others: the origin tells only once what it has deleted.
-    let (picture, flight, recipe) = join3(
-        pictures::forget(call, &deleted.key),
+    let (pictures, flight, recipe) = join3(
+        join_all(files.map(|key| pictures::forget(call, key))),
         flights::forget(&call.env, &name),
         finished::forget(call, &name),
     )
     .await;
-    picture.and(flight).and(recipe)?;
+    let pictures: Result<(), _> = pictures.into_iter().collect();
+    pictures.and(flight).and(recipe)?;
     if deleted.again {
         return Err(routes::not_found());
     }

@@ -9,4 +9,4 @@ mod read;
 pub mod settings;
 
 pub use layers::{FileError, Layers};
-pub use read::{Bucket, Config, ConfigError, Encryption};
+pub use read::{Bucket, Config, ConfigError, Distribution, Encryption};

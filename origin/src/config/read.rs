@@ -47,6 +47,8 @@ pub struct Config {
     pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
+    /// [`settings::CLOUDFRONT_DISTRIBUTION`] and what belongs to it.
+    pub distribution: Option<Distribution>,
     /// [`settings::ALLOWED_NETWORKS`].
     pub allowed_networks: Reach,
     /// [`settings::LOG`].
@@ -66,6 +68,15 @@ pub struct Bucket {
     pub encryption: Encryption,
     /// How many days pictures are kept, where not for good: what their tags say.
     pub retention_days: Option<u32>,
+}
+
+/// A distribution of `CloudFront`.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Its id.
+    pub id: String,
+    /// Another server than AWS's.
+    pub endpoint: Option<Url>,
 }
 
 /// How a bucket encrypts what is stored in it.
@@ -165,6 +176,7 @@ impl Config {
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
+        let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
         Some(Self {
@@ -182,6 +194,7 @@ impl Config {
             retention_days: Some(retention_days?).filter(|days| *days > 0),
             variant_widths: variant_widths?,
             cloudfront_domain,
+            distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
             data_dir: data_dir?,
@@ -283,6 +296,12 @@ impl Reader<'_> {
         })
     }
 
+    fn distribution(&mut self) -> Option<Distribution> {
+        let endpoint = self.optional(&settings::CLOUDFRONT_ENDPOINT, web_address);
+        let id = self.optional(&settings::CLOUDFRONT_DISTRIBUTION, distribution_id)?;
+        Some(Distribution { id, endpoint })
+    }
+
     fn encryption(&mut self) -> Option<Encryption> {
         let key = self.optional(&settings::S3_SSE_KMS_KEY, |text| Ok(text.to_owned()));
         let encryption = self.parse(&settings::S3_SSE, |text| match text {
@@ -374,6 +393,13 @@ fn domain(text: &str) -> Result<String, String> {
         .ok_or_else(|| "write the domain alone, such as d111111abcdef8.cloudfront.net".to_owned())
 }
 
+fn distribution_id(text: &str) -> Result<String, String> {
+    let is_id = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_id
+        .then(|| text.to_owned())
+        .ok_or_else(|| "write the distribution's id, such as E1A2B3C4D5E6F7".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,6 +444,8 @@ mod tests {
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
+            ("AWS_CLOUDFRONT_DISTRIBUTION_ID", "d111.cloudfront.net"),
+            ("AWS_CLOUDFRONT_ENDPOINT", "cloudfront"),
             ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),

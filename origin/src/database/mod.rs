@@ -9,7 +9,7 @@
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What
 //! callers are to be told of a job's end goes through `outbox`, signed with `signing_secrets`, and
-//! stays in the `delivery_log`.
+//! stays in the `delivery_log`; what the CDN is to be told, through `invalidations`.
 //!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
@@ -21,6 +21,7 @@ mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod invalidations;
 mod leases;
 mod nonces;
 mod notices;
@@ -47,6 +48,7 @@ pub use address::{Address, AddressError, SqliteFile};
 pub use delete::Deleted;
 pub use error::DatabaseError;
 pub use events::StoredEvent;
+pub use invalidations::Invalidation;
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};
 pub use open::Database;

@@ -2,9 +2,11 @@
 
 pub mod bucket;
 pub mod call;
+pub mod cdn;
 pub mod databases;
 pub mod engine;
 pub mod hang_up;
+pub mod moto;
 pub mod receiver;
 pub mod sse;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
+use darkroom_origin::cloudfront::CloudFront;
 use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
@@ -47,6 +50,7 @@ pub struct Setup {
     pub account_concurrency: u32,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
+    pub cloudfront: Option<CloudFront>,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -59,6 +63,7 @@ impl Default for Setup {
             account_concurrency: 0,
             storage: None,
             keeping: KeeperOptions::default(),
+            cloudfront: None,
             shares: None,
         }
     }
@@ -117,6 +122,7 @@ impl Origin {
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
             keeping: setup.keeping,
+            cloudfront: setup.cloudfront,
             data_dir: folder.to_owned(),
             outbound: outbound(),
         };
