@@ -3,7 +3,7 @@
 
 use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
-use futures_util::future::join3;
+use futures_util::future::{join_all, join3};
 use serde_json::Value;
 use worker::ResponseBuilder;
 
@@ -13,8 +13,8 @@ use crate::failure::Answer;
 use crate::origin::{self, Ask};
 use crate::{finished, flights, log, pictures, respond, routes, settings};
 
-/// Has the origin delete an image, and forgets its recipe and its picture. One that is gone is
-/// forgotten once more: where that failed before, a caller who tries again has it done.
+/// Has the origin delete an image, and forgets its recipe, its picture and the smaller copies. One
+/// that is gone is forgotten once more: where that failed before, a caller who tries again has it done.
 pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     let origin = settings::origin(&call.env)?;
     let ask = Ask::new(call, caller, origin.timeout);
@@ -34,14 +34,16 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     };
     let hash = &deleted.recipe_sha256;
     let name = finished::name(hash, deleted.n, visibility, caller.as_str());
+    let files = std::iter::once(&deleted.key).chain(&deleted.variants);
     // Each whatever becomes of the others: the origin tells only once what it has deleted.
-    let (picture, flight, recipe) = join3(
-        pictures::forget(call, &deleted.key),
+    let (pictures, flight, recipe) = join3(
+        join_all(files.map(|key| pictures::forget(call, key))),
         flights::forget(&call.env, &name),
         finished::forget(call, &name),
     )
     .await;
-    picture.and(flight).and(recipe)?;
+    let pictures: Result<(), _> = pictures.into_iter().collect();
+    pictures.and(flight).and(recipe)?;
     if deleted.again {
         return Err(routes::not_found());
     }

@@ -106,10 +106,15 @@ describe("with redirects, a deleted picture's address", () => {
       const query = queryOf(signed(edge.url + path));
       const status = async () => (await edge.fetch(`${path}?${query}`, { key: null })).status;
       assert.equal(await status(), 302);
-      const deleted = { key: path.slice(1), recipe_sha256: "0".repeat(64), n: 1 };
+      const copy = path.replace(".png", "-w256.webp");
+      const copyQuery = queryOf(signed(edge.url + copy));
+      const copyStatus = async () => (await edge.fetch(`${copy}?${copyQuery}`, { key: null })).status;
+      assert.equal(await copyStatus(), 302);
+      const deleted = { key: path.slice(1), variants: [copy.slice(1)], recipe_sha256: "0".repeat(64), n: 1 };
       edge.origin.answer = (request, response) => json(response, 200, deleted);
       assert.equal((await edge.fetch("/api/images/i1", { method: "DELETE" })).status, 204);
       assert.equal(await status(), 404);
+      assert.equal(await copyStatus(), 404);
     }
   });
 });

@@ -428,15 +428,17 @@ test("only who begins a flight is charged for its images", LIMIT, async () => {
 });
 
 describe("a deleted image", () => {
-  test("is forgotten with its recipe and its cached picture", LIMIT, async () => {
+  test("is forgotten with its recipe, its cached picture and the smaller copies", LIMIT, async () => {
     const name = "1-01234567-89ab-cdef-0123-456789abcdef.png";
+    const copies = [256, 512].map((width) => name.replace(".png", `-w${width}.webp`));
+    const variants = copies.map((copy) => `generated/${copy}`);
     const recipes = [];
     edge.origin.answer = (request, response, body) => {
       if (request.method === "DELETE") {
-        return json(response, 200, { key: `generated/${name}`, recipe_sha256: recipes[0], n: 1 });
+        return json(response, 200, { key: `generated/${name}`, variants, recipe_sha256: recipes[0], n: 1 });
       }
       if (request.method === "GET") {
-        response.writeHead(200, { "content-type": "image/png" });
+        response.writeHead(200, { "content-type": request.url.endsWith(".png") ? "image/png" : "image/webp" });
         return response.end("picture");
       }
       prompt(request, response, body);
@@ -453,14 +455,18 @@ describe("a deleted image", () => {
       }
     }
     recipes.push(kept.split(":")[1]);
-    const picture = () => edge.fetch(`/generated/${name}`, { key: null });
-    while (status(await picture()) !== "darkroom-edge; hit");
+    const picture = (file = name) => edge.fetch(`/generated/${file}`, { key: null });
+    for (const file of [name, ...copies]) while (status(await picture(file)) !== "darkroom-edge; hit");
 
     const deleted = await edge.fetch("/api/images/some-id", { method: "DELETE" });
     assert.equal(deleted.status, 204);
     edge.origin.answer = (request, response, body) =>
       request.method === "GET" ? refuse(request, response, 404, "not_found") : prompt(request, response, body);
-    await problem(await picture(), 404, "not_found");
+    for (const file of [name, ...copies]) {
+      await problem(await picture(file), 404, "not_found");
+      // The mark is what other places find, whose caches nobody reaches.
+      assert.notEqual(await kv.get(`deleted:/generated/${file}`), null);
+    }
     assert.equal(status(await edge.generate(body)), "darkroom-edge; fwd=miss");
 
     // Had the edge failed to forget it, a second call would have it forgotten.

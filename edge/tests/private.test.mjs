@@ -181,6 +181,34 @@ describe("private images in answers", () => {
     (await (await edge.fetch("/api/jobs")).json()).items.flatMap(({ images }) => images).forEach(isSigned);
   });
 
+  test("have signed copies, and the choice between them", LIMIT, async () => {
+    const copy = (width, type = "webp") => ({
+      url: `http://origin.test/private/generated/${MADE.replace(".png", `-w${width}.${type}`)}`,
+      key: `private/generated/${MADE.replace(".png", `-w${width}.${type}`)}`,
+      width,
+      height: width,
+      content_type: `image/${type}`,
+      newer: 1,
+    });
+    const copies = [copy(16), copy(16, "avif"), copy(32)];
+    const shown = { ...image(), variants: copies };
+    answers({ job: { images: [shown] }, images: [shown], image_url: shown.url });
+    const generated = await (await edge.fetch("/api/jobs/j")).json();
+    for (const { url, variants, srcset } of [...generated.images, ...generated.job.images]) {
+      for (const [at, variant] of variants.entries()) {
+        const { url, ...rest } = variant;
+        const { url: _, ...expected } = copies[at];
+        assert.deepEqual(rest, expected);
+        assert.equal(check(url, ECDSA).policy.Resource, `${edge.url}/${variant.key}`);
+      }
+      assert.equal(srcset, `${variants[0].url} 16w, ${variants[2].url} 32w, ${url} 64w`);
+    }
+    answers({ ...shown, width: "sixty-four" });
+    const odd = await (await edge.fetch("/api/images/i1")).json();
+    check(odd.variants[0].url, ECDSA);
+    assert.equal(odd.srcset, undefined);
+  });
+
   test("have URLs that work", LIMIT, async () => {
     answers(image());
     const { url } = await (await edge.fetch("/api/images/i1")).json();

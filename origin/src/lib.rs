@@ -3,16 +3,18 @@
 //! A signed request comes in through [`http`], with its [`inputs`] decoded, and becomes a job in
 //! the [`database`]. One thread of [`jobs`] claims jobs in order and runs each on the [`engine`];
 //! what comes out is [`encode`]d, put into the [`spool`], stored in [`storage`] and recorded, while
-//! the engine goes on. [`housekeeping`] looks after what is stored, [`webhooks`] tell callers of the
-//! end. Whatever server a caller names is asked through [`outbound`]. What happens is counted in
+//! the engine goes on. [`housekeeping`] looks after what is stored, and after what [`cloudfront`]
+//! has of it; [`webhooks`] tell callers of the end. Whatever server a caller names is asked through [`outbound`]. What happens is counted in
 //! [`metrics`], and told step by step to [`traces`]. [`service`] puts these together, from what
 //! [`config`] says ([`options`]).
 
 pub mod addresses;
 pub mod admin;
 mod atomic_file;
+mod aws;
 pub mod cause;
 pub mod clock;
+pub mod cloudfront;
 pub mod config;
 pub mod database;
 pub mod encode;

@@ -1,6 +1,7 @@
 //! From settings to the parts of a service.
 
 use crate::addresses::Addresses;
+use crate::cloudfront::CloudFront;
 use crate::config::Config;
 use crate::housekeeping::KeeperOptions;
 use crate::outbound::{Outbound, SystemLookup};
@@ -36,6 +37,7 @@ impl TryFrom<Config> for ServiceOptions {
                 restore_days: config.restore_days,
                 variant_widths: config.variant_widths,
             },
+            cloudfront: config.distribution.map(CloudFront::new),
             data_dir: config.data_dir,
             outbound: Outbound::new(config.allowed_networks, SystemLookup)?,
             traces: Traces::default(),

@@ -15,9 +15,10 @@ use crate::addresses::Addresses;
 use crate::admin::{self, Admin};
 use crate::cause::chain;
 use crate::clock;
+use crate::cloudfront::CloudFront;
 use crate::database::{Address, Database, DatabaseError, Room};
 use crate::engine::Engine;
-use crate::housekeeping::{Keeper, KeeperOptions, Purge, VariantMaker};
+use crate::housekeeping::{Invalidator, Keeper, KeeperOptions, Purge, VariantMaker};
 use crate::http::{self, App};
 use crate::jobs::{
     Changes, Checkpoints, Claimer, Deadlines, Delivery, Endings, EngineFailure, EngineState,
@@ -60,6 +61,8 @@ pub struct ServiceOptions {
     pub storage: Storage,
     /// How long, and what is made of them.
     pub keeping: KeeperOptions,
+    /// What delivers them, where it is to be told of deletions.
+    pub cloudfront: Option<CloudFront>,
     /// The folder of this service alone, where pictures wait for the store.
     pub data_dir: PathBuf,
     /// How servers that callers name are reached.
@@ -172,6 +175,10 @@ impl Service {
             storage: Arc::clone(&storage),
             widths: options.keeping.variant_widths.clone(),
         };
+        let invalidator = Invalidator {
+            database: database.clone(),
+            cloudfront: options.cloudfront.map(Arc::new),
+        };
         let keeper = Keeper::new(purge.clone(), options.keeping);
         let deliverer = Deliverer {
             database: database.clone(),
@@ -225,6 +232,7 @@ impl Service {
         tokio::spawn(heartbeat.keep(phases.subscribe()));
         tokio::spawn(following.keep(phases.subscribe()));
         tokio::spawn(variants.keep(phases.subscribe()));
+        tokio::spawn(invalidator.keep(phases.subscribe()));
         tokio::spawn(keeper.keep(phases.subscribe()));
         let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
         tokio::spawn(deadlines.keep(phases.subscribe()));

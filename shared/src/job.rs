@@ -163,10 +163,10 @@ pub struct Image {
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<UnixMillis>,
-    /// Smaller copies, the smallest first: none until they are made, and none of a private image.
+    /// Smaller copies, the smallest first; none until they are made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
-    /// The same as HTML has it.
+    /// Those of one media type, and behind them the picture itself, as HTML has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub srcset: Option<String>,
 }
@@ -204,15 +204,23 @@ pub struct Variant {
     pub content_type: String,
 }
 
-impl Variant {
-    /// Copies as the `srcset` of an HTML element, `None` where there are none.
+impl Image {
+    /// What [`Self::srcset`] is to be by the addresses that image and copies have. An element has no
+    /// say in media types: of copies of several, those like the first count. `None` where there are
+    /// no copies.
     #[must_use]
-    pub fn srcset(variants: &[Self]) -> Option<String> {
-        let entries = variants
+    pub fn srcset_of_variants(&self) -> Option<String> {
+        let first = self.variants.first()?;
+        let same = |variant: &&Variant| variant.content_type == first.content_type;
+        let mut entries: Vec<String> = self
+            .variants
             .iter()
-            .map(|variant| format!("{} {}w", variant.url, variant.width));
-        let entries: Vec<String> = entries.collect();
-        (!entries.is_empty()).then(|| entries.join(", "))
+            .filter(same)
+            .filter(|variant| variant.width < self.width)
+            .map(|variant| format!("{} {}w", variant.url, variant.width))
+            .collect();
+        entries.push(format!("{} {}w", self.url, self.width));
+        Some(entries.join(", "))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use darkroom_shared::job::Image;
 use darkroom_shared::request::Visibility;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use worker::Env;
 
@@ -84,6 +85,11 @@ pub async fn address_images(call: &Call, images: &mut [Image]) -> Result<(), Fai
         let policy = signer.policy(&base, &image.key);
         image.url = signer.url(&policy).await?;
         image.expires_at = Some(policy.expires.saturating_mul(1000));
+        for variant in &mut image.variants {
+            let policy = signer.policy(&base, &variant.key);
+            variant.url = signer.url(&policy).await?;
+        }
+        image.srcset = image.srcset_of_variants();
     }
     Ok(())
 }
@@ -121,6 +127,17 @@ async fn address(
     let url = signer.url(&policy).await?;
     let before = image.insert("url".to_owned(), url.as_str().into());
     image.insert("expires_at".to_owned(), policy.expires_at().into());
+    if let Some(Value::Array(variants)) = image.get_mut("variants") {
+        for variant in variants.iter_mut().filter_map(Value::as_object_mut) {
+            let key = variant.get("key").and_then(Value::as_str);
+            let policy = signer.policy(base, key.unwrap_or_default());
+            let url = signer.url(&policy).await?;
+            variant.insert("url".to_owned(), url.into());
+        }
+        let srcset = Image::deserialize(&*image).ok();
+        let srcset = srcset.and_then(|image| image.srcset_of_variants());
+        image.extend(srcset.map(|srcset| ("srcset".to_owned(), srcset.into())));
+    }
     Ok((before, url))
 }
 

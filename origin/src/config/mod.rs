@@ -6,6 +6,7 @@
 //! that is wrong at once.
 
 mod bucket;
+mod distribution;
 mod error;
 mod layers;
 mod read;
@@ -14,6 +15,7 @@ pub mod settings;
 mod values;
 
 pub use bucket::{Bucket, Encryption};
+pub use distribution::Distribution;
 pub use error::ConfigError;
 pub use layers::{FileError, Layers};
 pub use read::Config;

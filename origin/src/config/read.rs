@@ -10,6 +10,7 @@ use darkroom_shared::signature::Secret;
 use url::Url;
 
 use super::bucket::Bucket;
+use super::distribution::Distribution;
 use super::error::ConfigError;
 use super::layers::Layers;
 use super::reader::Reader;
@@ -56,6 +57,8 @@ pub struct Config {
     pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
+    /// [`settings::CLOUDFRONT_DISTRIBUTION`] and what belongs to it.
+    pub distribution: Option<Distribution>,
     /// [`settings::ALLOWED_NETWORKS`].
     pub allowed_networks: Reach,
     /// [`settings::LOG`].
@@ -138,6 +141,7 @@ impl Config {
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
+        let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
         let log = reader.log();
         Some(Self {
@@ -160,6 +164,7 @@ impl Config {
             restore_days: restore_days?,
             variant_widths: variant_widths?,
             cloudfront_domain,
+            distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
             log: log?,
             data_dir: data_dir?,
@@ -213,6 +218,8 @@ pub(super) mod tests {
             ("DATABASE_URL", "mysql://u:hush@h/d"),
             ("AWS_S3_BUCKET", "b"),
             ("AWS_CLOUDFRONT_DOMAIN", "https://d"),
+            ("AWS_CLOUDFRONT_DISTRIBUTION_ID", "d111.cloudfront.net"),
+            ("AWS_CLOUDFRONT_ENDPOINT", "cloudfront"),
             ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),

@@ -78,10 +78,14 @@ settings! {
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
     RESTORE_DAYS = "DARKROOM_RESTORE_DAYS", "restore_days", Some("restore-days"), "7",
         "Days within which its account can restore a deleted image: its object lies under `deleted/` meanwhile, where nobody is served. 0 removes objects at once. What `DARKROOM_RETENTION_DAYS` deletes is removed at once in any case.";
-    VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "none",
-        "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, such as `256,512,1024`, the first for lists; `none` makes none. The edge's own cache does not forget them when their image is deleted: leave this as it is where no CloudFront delivers.";
+    VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "256,512",
+        "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
+    CLOUDFRONT_DISTRIBUTION = "AWS_CLOUDFRONT_DISTRIBUTION_ID", "aws_cloudfront_distribution_id", Some("aws-cloudfront-distribution-id"), "",
+        "Id of the distribution that is told to forget deleted pictures; without it CloudFront goes on having them, for up to a year. Each file is one path of an invalidation: AWS charges for those beyond a thousand a month. The credentials need `cloudfront:CreateInvalidation`. The same on all origins that share a database.";
+    CLOUDFRONT_ENDPOINT = "AWS_CLOUDFRONT_ENDPOINT", "aws_cloudfront_endpoint", Some("aws-cloudfront-endpoint"), "",
+        "Address of another server that is told as CloudFront is.";
     ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",
         "Networks that webhooks and pictures' addresses may lead to although they are not public, without TLS too: `10.0.0.0/8,127.0.0.1`, say. Give the edge the same as `ALLOWED_NETWORKS`.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",

@@ -11,7 +11,7 @@
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What
 //! callers are to be told of a job's end goes through `outbox`, signed with `signing_secrets`, and
-//! stays in the `delivery_log`.
+//! stays in the `delivery_log`; what the CDN is to be told, through `invalidations`.
 //!
 //! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
 
@@ -25,6 +25,7 @@ mod dialect;
 mod error;
 mod events;
 mod images;
+mod invalidations;
 mod joining;
 mod leases;
 mod nonces;
@@ -54,6 +55,7 @@ pub use delete::{Deleted, Deletion, Remains, Restoring};
 pub use error::DatabaseError;
 pub use events::StoredEvent;
 pub use images::{ListImages, Which};
+pub use invalidations::Invalidation;
 pub use joining::Joined;
 pub use leases::{LEASE, MAX_ATTEMPTS, Tried};
 pub use notices::{Notice, Notices};

@@ -1,11 +1,13 @@
 //! What is to be told of jobs that have ended: written down with the end, claimed on a lease, and
 //! recorded. All moments but an event's own are [`Database::now`]'s.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::webhook::{AttemptError, State};
 use sqlx::{AnyConnection, AssertSqlSafe};
+use url::Url;
 use uuid::Uuid;
 
 use super::{Database, DatabaseError};
@@ -19,8 +21,10 @@ pub struct DueDelivery {
     pub account: String,
     /// The job that has ended.
     pub job_id: String,
-    /// The receiver.
+    /// Where the receiver takes it.
     pub url: String,
+    /// The receiver itself: a server's host and port.
+    pub receiver: String,
     /// When the job ended.
     pub created_at: UnixMillis,
     /// Which attempt this is, from 1.
@@ -37,6 +41,8 @@ pub enum Verdict {
     Delivered,
     /// It is tried again after this long.
     Again(Duration),
+    /// The same, and nothing else goes there before.
+    Later(Duration),
     /// It is not tried again.
     Failed,
     /// The receiver wants no more: neither this one nor any other of the account's.
@@ -79,16 +85,16 @@ pub(super) async fn unsubscribe(
 /// Writes down that all who want to know are to be told of a job's end, which is on record in this
 /// transaction; once each, however often this is called.
 pub(super) async fn put(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
-    let accounts: Vec<String> =
-        sqlx::query_scalar("SELECT account FROM job_webhooks WHERE job_id = $1")
+    let told: Vec<(String, String)> =
+        sqlx::query_as("SELECT account, url FROM job_webhooks WHERE job_id = $1")
             .bind(job)
             .fetch_all(&mut *connection)
             .await?;
-    for account in accounts {
+    for (account, url) in told {
         sqlx::query(
             "INSERT INTO webhook_deliveries
-                 (id, job_id, account, url, status, state, created_at, due_at)
-             SELECT $1, jobs.id, job_webhooks.account, job_webhooks.url, jobs.status,
+                 (id, job_id, account, url, receiver, status, state, created_at, due_at)
+             SELECT $1, jobs.id, job_webhooks.account, job_webhooks.url, $4, jobs.status,
                     CASE WHEN EXISTS
                         (SELECT 1 FROM webhook_disabled
                          WHERE webhook_disabled.account = job_webhooks.account
@@ -101,6 +107,7 @@ pub(super) async fn put(connection: &mut AnyConnection, job: &str) -> Result<(),
         .bind(format!("msg_{}", Uuid::now_v7().simple()))
         .bind(job)
         .bind(account)
+        .bind(receiver(&url))
         .execute(&mut *connection)
         .await?;
     }
@@ -116,16 +123,29 @@ pub(super) async fn forget(connection: &mut AnyConnection, job: &str) -> Result<
     Ok(())
 }
 
+/// The server at an address.
+fn receiver(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
+}
+
 impl Database {
     /// Claims up to `most` deliveries that are due, for `lease` from `now`: those are due again
     /// then, unless what came of them is recorded. What was never tried comes first, so that
-    /// receivers that are away keep no others waiting.
+    /// receivers that are away keep no others waiting; and of each receiver's no more than `each`,
+    /// with those that are `at_work`.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn claim_deliveries(
         &self,
         most: usize,
+        each: usize,
+        at_work: &HashMap<String, usize>,
         lease: Duration,
         now: UnixMillis,
     ) -> Result<Vec<DueDelivery>, DatabaseError> {
@@ -140,22 +160,33 @@ impl Database {
             return Ok(Vec::new());
         }
         let statement = format!(
-            "WITH due AS MATERIALIZED
+            "WITH in_line AS
+                 (SELECT sequence AS waiting, {RECEIVER} AS receiver, ROW_NUMBER() OVER
+                      (PARTITION BY {RECEIVER} ORDER BY attempts, due_at, sequence) AS place
+                  FROM webhook_deliveries WHERE state = 'pending' AND due_at <= $2),
+             due AS MATERIALIZED
                  (SELECT sequence FROM webhook_deliveries
                   WHERE state = 'pending' AND due_at <= $2
+                    AND sequence IN (SELECT waiting FROM in_line WHERE place <= {})
                   ORDER BY attempts, due_at, sequence LIMIT $3 {})
              UPDATE webhook_deliveries SET due_at = $1, attempts = attempts + 1
              WHERE sequence IN (SELECT sequence FROM due)
-             RETURNING id, account, job_id, url, created_at, attempts, due_at",
+             RETURNING id, account, job_id, url, {RECEIVER} AS receiver, created_at, attempts,
+                 due_at",
+            room(at_work.len()),
             self.dialect.skip_locked()
         );
         let mut transaction = self.write().await?;
-        let claimed = sqlx::query_as(AssertSqlSafe(statement))
+        let mut query = sqlx::query_as(AssertSqlSafe(statement))
             .bind(now + lease.as_millis() as i64)
             .bind(now)
             .bind(most as i64)
-            .fetch_all(&mut *transaction)
-            .await?;
+            .bind(each as i64);
+        for (receiver, at_work) in at_work {
+            let left = each.saturating_sub(*at_work);
+            query = query.bind(receiver).bind(left as i64);
+        }
+        let claimed = query.fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(claimed)
     }
@@ -175,7 +206,9 @@ impl Database {
     ) -> Result<(), DatabaseError> {
         let (state, due_at) = match verdict {
             Verdict::Delivered => (State::Delivered, now),
-            Verdict::Again(pause) => (State::Pending, now + pause.as_millis() as i64),
+            Verdict::Again(pause) | Verdict::Later(pause) => {
+                (State::Pending, now + pause.as_millis() as i64)
+            }
             Verdict::Failed => (State::Failed, now),
             Verdict::Disabled => (State::Disabled, now),
         };
@@ -204,6 +237,7 @@ impl Database {
         match verdict {
             Verdict::Delivered => enable(&mut transaction, delivery).await?,
             Verdict::Disabled => disable(&mut transaction, delivery, now).await?,
+            Verdict::Later(_) => put_off(&mut transaction, delivery, due_at, now).await?,
             Verdict::Again(_) | Verdict::Failed => {}
         }
         transaction.commit().await?;
@@ -228,6 +262,39 @@ impl Database {
         transaction.commit().await?;
         Ok(updated.rows_affected() == 1)
     }
+}
+
+const RECEIVER: &str = "COALESCE(receiver, url)";
+
+/// How many more of a receiver's may be begun: `$4`, or less for so many that are at work.
+fn room(at_work: usize) -> String {
+    if at_work == 0 {
+        return "$4".to_owned();
+    }
+    let busy = (0..at_work).map(|place| format!("WHEN ${} THEN ${}", 5 + 2 * place, 6 + 2 * place));
+    let busy: Vec<String> = busy.collect();
+    format!("CASE receiver {} ELSE $4 END", busy.join(" "))
+}
+
+/// A receiver that wants to be left alone is not told the account's other events meanwhile. What is
+/// just being tried goes on.
+async fn put_off(
+    connection: &mut AnyConnection,
+    delivery: &DueDelivery,
+    due_at: UnixMillis,
+    now: UnixMillis,
+) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "UPDATE webhook_deliveries SET due_at = $1
+         WHERE account = $2 AND url = $3 AND state = 'pending' AND due_at <= $4",
+    )
+    .bind(due_at)
+    .bind(&delivery.account)
+    .bind(&delivery.url)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A receiver that takes an event takes others.

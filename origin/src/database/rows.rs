@@ -129,13 +129,8 @@ impl ImageRow {
     pub(super) fn into_image(self, addresses: &Addresses) -> Result<Image, DatabaseError> {
         let visibility = Visibility::parse(&self.visibility);
         let visibility = visibility.ok_or_else(|| unreadable("visibility"))?;
-        // A private copy's address would have to be signed like its picture's.
-        let stored = match visibility {
-            Visibility::Public => variants::parse(self.variants.as_deref())?,
-            Visibility::Private => Vec::new(),
-        };
-        let variants: Vec<Variant> = stored
-            .into_iter()
+        let variants = variants::parse(self.variants.as_deref())?.into_iter();
+        let variants: Vec<Variant> = variants
             .map(|variant| Variant {
                 url: addresses.of(&variant.key),
                 key: variant.key,
@@ -144,8 +139,8 @@ impl ImageRow {
                 content_type: variant.content_type,
             })
             .collect();
-        Ok(Image {
-            srcset: Variant::srcset(&variants),
+        let mut image = Image {
+            srcset: None,
             variants,
             url: addresses.of(&self.object_key),
             id: self.id,
@@ -160,6 +155,11 @@ impl ImageRow {
             previous_id: self.previous_id,
             deleted_at: self.deleted_at,
             expires_at: None,
-        })
+        };
+        // A private picture's addresses are the edge's to sign, and to put together then.
+        if visibility == Visibility::Public {
+            image.srcset = image.srcset_of_variants();
+        }
+        Ok(image)
     }
 }

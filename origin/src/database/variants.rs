@@ -27,6 +27,9 @@ pub struct WithoutVariants {
     /// Its object in the store.
     #[sqlx(rename = "object_key")]
     pub key: String,
+    /// Pixels.
+    #[sqlx(try_from = "i64")]
+    pub width: u32,
     /// The hash of its recipe.
     pub recipe_sha256: String,
     /// Its seed.
@@ -63,7 +66,7 @@ impl Database {
         let mut transaction = self.write().await?;
         let statement = format!(
             "UPDATE images SET variants_after = $1 WHERE id = ({NEXT} <= $2 {FIRST} {})
-             RETURNING id, object_key, recipe_sha256, seed,
+             RETURNING id, object_key, width, recipe_sha256, seed,
                 (SELECT recipe FROM jobs WHERE jobs.id = images.job_id) AS recipe",
             self.dialect.skip_locked()
         );

@@ -37,7 +37,7 @@ pub struct VariantMaker {
     pub database: Database,
     /// Where they are stored.
     pub storage: Arc<Storage>,
-    /// How wide they are, in pixels; what is wider than the picture is as wide as that.
+    /// How wide they are, in pixels: of each picture, those that are smaller than it.
     pub widths: Vec<u32>,
 }
 
@@ -97,11 +97,16 @@ impl VariantMaker {
         let Some(image) = self.database.claim_variants(now, until).await? else {
             return Ok(false);
         };
+        let widths = self.smaller_than(image.width);
+        if widths.is_empty() {
+            self.database.variants_stored(&image.id, &[]).await?;
+            return Ok(true);
+        }
         let Some(file) = self.read(&image.key).await? else {
             // What is not there is the reconciler's to report.
             return Ok(true);
         };
-        let (key, widths) = (image.key.clone(), self.widths.clone());
+        let key = image.key.clone();
         let copies = spawn_blocking(move || copies(&key, &file, &widths)).await;
         let copies = copies.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()));
         let copies = copies.unwrap_or_else(|error| {
@@ -121,6 +126,15 @@ impl VariantMaker {
             }
         }
         Ok(true)
+    }
+
+    /// The widths that copies of a picture have, the smallest first.
+    fn smaller_than(&self, width: u32) -> Vec<u32> {
+        let smaller = self.widths.iter().copied().filter(|w| *w < width);
+        let mut widths: Vec<u32> = smaller.collect();
+        widths.sort_unstable();
+        widths.dedup();
+        widths
     }
 
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
@@ -174,17 +188,12 @@ impl VariantMaker {
     }
 }
 
-/// A picture's copies as WebP, the smallest first.
+/// A picture's copies as WebP, in the order of their widths.
 fn copies(key: &str, file: &[u8], widths: &[u32]) -> Result<Vec<Copy>, CopyError> {
     let reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
     let picture = reader.decode()?.into_rgb8();
-    let mut widths: Vec<u32> = widths.iter().map(|w| (*w).min(picture.width())).collect();
-    widths.sort_unstable();
-    widths.dedup();
-    widths
-        .into_iter()
-        .map(|width| copy(key, &picture, width))
-        .collect()
+    let copies = widths.iter().map(|width| copy(key, &picture, *width));
+    copies.collect()
 }
 
 fn copy(key: &str, picture: &RgbImage, width: u32) -> Result<Copy, CopyError> {

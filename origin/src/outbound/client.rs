@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use darkroom_shared::outside::Reach;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
 use super::resolver::Guarded;
+use super::retry_after::read_wait;
 use super::{Lookup, OutboundError};
 
 /// For a name's resolution, the connection and TLS.
@@ -34,6 +35,15 @@ pub struct Fetched {
     pub status: u16,
     /// Its body; empty where the status is no success.
     pub body: Vec<u8>,
+}
+
+/// What a POST was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// The answer's status.
+    pub status: u16,
+    /// How long the server wants to be left alone, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Outbound {
@@ -77,7 +87,7 @@ impl Outbound {
         &self.reach
     }
 
-    /// Posts JSON and waits up to `limit` for an answer; its status. The answer's body is not read.
+    /// Posts JSON and waits up to `limit` for an answer, whose body is not read.
     ///
     /// # Errors
     /// [`OutboundError`].
@@ -87,7 +97,7 @@ impl Outbound {
         headers: HeaderMap,
         body: Vec<u8>,
         limit: Duration,
-    ) -> Result<u16, OutboundError> {
+    ) -> Result<Posted, OutboundError> {
         let (client, url) = self.open(url)?;
         let sent = client
             .post(url)
@@ -97,7 +107,12 @@ impl Outbound {
             .send();
         let answer = timeout_at(Instant::now() + limit, sent).await;
         let answer = answer.map_err(|_| OutboundError::TimedOut)??;
-        Ok(answer.status().as_u16())
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok());
+        Ok(Posted {
+            status: answer.status().as_u16(),
+            retry_after: retry_after.and_then(|text| read_wait(text, SystemTime::now())),
+        })
     }
 
     /// Fetches up to `most` bytes within `limit`.

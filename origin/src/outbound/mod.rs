@@ -9,7 +9,8 @@
 mod client;
 mod error;
 mod resolver;
+mod retry_after;
 
-pub use client::{Fetched, Outbound};
+pub use client::{Fetched, Outbound, Posted};
 pub use error::OutboundError;
 pub use resolver::{Lookup, SystemLookup};

@@ -1,12 +1,13 @@
 //! Sends what is due.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use darkroom_shared::job::Job;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::webhook::{AttemptError, Event, Kind};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::schedule::verdict;
@@ -15,7 +16,7 @@ use crate::addresses::Addresses;
 use crate::cause::chain;
 use crate::database::{Database, DatabaseError, DueDelivery, Verdict};
 use crate::jobs::{Phase, Rounds};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, Posted};
 use crate::traces::Traces;
 
 /// How often is looked for what is due.
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const LEASE: Duration = Duration::from_secs(45);
 /// Attempts at once.
 const SLOTS: usize = 32;
+/// How many of them with one receiver: those that take their time must be many to keep all others
+/// waiting.
+const SLOTS_OF_ONE: usize = 4;
 /// How long attempts may go on when the process is about to end.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -63,37 +67,37 @@ impl Deliverer {
     /// Delivers until the process is about to end.
     pub async fn keep(self, phases: watch::Receiver<Phase>) {
         let mut rounds = Rounds::every(LOOK, phases);
-        let mut at_work = JoinSet::new();
+        let mut at_work = AtWork::default();
         loop {
             tokio::select! {
                 goes_on = rounds.next() => if !goes_on { break },
-                Some(ended) = at_work.join_next() => log_panic(ended),
+                true = at_work.one_ends() => {}
             }
             if let Err(error) = self.begin(&mut at_work).await {
                 tracing::warn!(error = chain(&error), "due webhooks cannot be read");
             }
         }
-        let rest = async {
-            while let Some(ended) = at_work.join_next().await {
-                log_panic(ended);
-            }
-        };
+        let rest = async { while at_work.one_ends().await {} };
         if timeout(LAST, rest).await.is_err() {
             tracing::info!("webhooks were cut off; they are sent again when their leases are over");
         }
     }
 
     /// Begins as many attempts as are due and there is room for.
-    async fn begin(&self, at_work: &mut JoinSet<()>) -> Result<(), DatabaseError> {
-        let free = SLOTS.saturating_sub(at_work.len());
+    async fn begin(&self, at_work: &mut AtWork) -> Result<(), DatabaseError> {
+        let free = SLOTS.saturating_sub(at_work.tasks.len());
         if free == 0 {
             return Ok(());
         }
         let now = self.database.now().await?;
-        let due = self.database.claim_deliveries(free, LEASE, now).await?;
-        for delivery in due {
+        let by_receiver = at_work.by_receiver();
+        let due = self
+            .database
+            .claim_deliveries(free, SLOTS_OF_ONE, &by_receiver, LEASE, now);
+        for delivery in due.await? {
             let deliverer = self.clone();
-            at_work.spawn(async move {
+            let receiver = delivery.receiver.clone();
+            at_work.begin(receiver, async move {
                 if let Err(error) = deliverer.attempt(&delivery).await {
                     let (id, error) = (&delivery.id, chain(&error));
                     tracing::error!(id, error, "a webhook was not sent, and waits");
@@ -120,8 +124,8 @@ impl Deliverer {
             }
             outcome => outcome?,
         };
-        let (status, error) = match outcome {
-            Ok(status) => (Some(status), None),
+        let (answer, error) = match outcome {
+            Ok(answer) => (Some(answer), None),
             Err(error) => {
                 let (id, cause) = (&delivery.id, chain(&error));
                 tracing::info!(id, error = cause, "a webhook has no answer");
@@ -131,7 +135,8 @@ impl Deliverer {
         // Without randomness there are worse troubles than receivers that are told all at once.
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);
         let chance = f64::from(random) / f64::from(u32::MAX);
-        let verdict = verdict(delivery.attempts, status, chance);
+        let verdict = verdict(delivery.attempts, answer, chance);
+        let status = answer.map(|answer| answer.status);
         let now = self.database.now().await?;
         self.database
             .record_attempt(delivery, status, error, verdict, now)
@@ -145,7 +150,7 @@ impl Deliverer {
         &self,
         delivery: &DueDelivery,
         now: UnixMillis,
-    ) -> Result<Result<u16, OutboundError>, DeliveryError> {
+    ) -> Result<Result<Posted, OutboundError>, DeliveryError> {
         let (account, job) = (&delivery.account, &delivery.job_id);
         let job = self.database.job(account, job, &self.addresses).await?;
         let trace = job.as_ref().and_then(|stored| stored.trace);
@@ -160,7 +165,7 @@ impl Deliverer {
             .post_json(&delivery.url, headers, body, PATIENCE)
             .await;
         match &sent {
-            Ok(status) => span.set("http.response.status_code", i64::from(*status)),
+            Ok(answer) => span.set("http.response.status_code", i64::from(answer.status)),
             Err(error) => span.fail(class(error).as_str()),
         }
         Ok(sent)
@@ -186,8 +191,37 @@ const fn class(error: &OutboundError) -> AttemptError {
     }
 }
 
-fn log_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(error = chain(&error), "a webhook's attempt panicked");
+/// Attempts that have begun, and with whom.
+#[derive(Default)]
+struct AtWork {
+    tasks: JoinSet<()>,
+    receivers: HashMap<Id, String>,
+}
+
+impl AtWork {
+    fn begin(&mut self, receiver: String, attempt: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(attempt).id();
+        self.receivers.insert(id, receiver);
+    }
+
+    /// Returns when one has ended; false where there is none. It may be called off.
+    async fn one_ends(&mut self) -> bool {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return false;
+        };
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        self.receivers.remove(&id);
+        if let Err(error) = ended {
+            tracing::error!(error = chain(&error), "a webhook's attempt panicked");
+        }
+        true
+    }
+
+    fn by_receiver(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for receiver in self.receivers.values() {
+            *counts.entry(receiver.clone()).or_default() += 1;
+        }
+        counts
     }
 }

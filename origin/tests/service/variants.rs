@@ -16,7 +16,7 @@ fn setup(storage: Option<Storage>) -> Setup {
         storage,
         keeping: KeeperOptions {
             // The stub's pictures are 64 wide.
-            variant_widths: vec![16, 32, 100],
+            variant_widths: vec![32, 16, 64, 100],
             ..KeeperOptions::default()
         },
         ..Setup::default()
@@ -51,9 +51,10 @@ async fn a_picture_has_smaller_copies_which_go_with_it() {
     let image = with_copies(&origin, &made(&origin, "public").await).await;
     let variants = image["variants"].as_array().expect("variants");
     let widths: Vec<_> = variants.iter().map(|copy| &copy["width"]).collect();
-    assert_eq!(widths, [16, 32, 64]);
+    assert_eq!(widths, [16, 32]);
     let srcset: Vec<String> = variants
         .iter()
+        .chain([&image])
         .map(|copy| format!("{} {}w", text(copy, "url"), copy["width"]))
         .collect();
     assert_eq!(image["srcset"], srcset.join(", "));
@@ -107,23 +108,58 @@ async fn copies_that_the_store_did_not_take_hold_nobody_up_and_are_made_later() 
         .expect("over");
     let next = Origin::start_in(folder.path(), setup(Some(bucket.storage()))).await;
     let image = with_copies(&next, &image).await;
-    assert_eq!(image["variants"].as_array().map(Vec::len), Some(3));
+    assert_eq!(image["variants"].as_array().map(Vec::len), Some(2));
     next.stop().await;
 }
 
 #[tokio::test]
-async fn a_private_pictures_copies_are_private_and_not_told() {
+async fn a_private_pictures_copies_are_private_and_theirs_to_choose_whose_addresses_are_signed() {
     let bucket = TestBucket::start().await;
     let origin = Origin::start(setup(Some(bucket.storage()))).await;
     let image = made(&origin, "private").await;
-    let copy = text(&image, "key").replace(".png", "-w64.webp");
-    let path = format!("/{copy}");
-    until(async || origin.call(Call::get(&path)).await.status == StatusCode::OK).await;
-    let answer = origin.call(Call::get(&path)).await;
-    assert!(answer.header("cache-control").starts_with("private"));
     let path = format!("/api/images/{}", text(&image, "id"));
-    let shown = origin.call(Call::get(&path)).await.json().await;
-    assert!(shown.get("srcset").is_none() && shown.get("variants").is_none());
+    let mut shown = Value::Null;
+    until(async || {
+        shown = origin.call(Call::get(&path)).await.json().await;
+        shown.get("variants").is_some()
+    })
+    .await;
+    assert!(shown.get("srcset").is_none());
+    for (width, copy) in [(16, &shown["variants"][0]), (32, &shown["variants"][1])] {
+        let key = text(&image, "key").replace(".png", &format!("-w{width}.webp"));
+        assert_eq!(copy["key"], key);
+        let answer = origin.call(Call::get(&format!("/{key}"))).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(answer.header("cache-control").starts_with("private"));
+    }
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_picture_that_is_small_already_is_not_even_read() {
+    let bucket = TestBucket::start().await;
+    let keeping = KeeperOptions {
+        variant_widths: vec![64, 128],
+        ..KeeperOptions::default()
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let setup = Setup {
+        keeping,
+        ..setup(Some(bucket.storage()))
+    };
+    let origin = Origin::start_in(folder.path(), setup).await;
+    let image = made(&origin, "public").await;
+    let mut rows = crate::support::database(folder.path()).await;
+    until(async || {
+        let looked = sqlx::query_scalar("SELECT COUNT(*) FROM images WHERE variants = '[]'");
+        let looked: i64 = looked.fetch_one(&mut rows).await.expect("counted");
+        looked == 1
+    })
+    .await;
+    let path = format!("/{}/{}", TestBucket::name(), text(&image, "key"));
+    let seen = bucket.seen();
+    let mut of_it = seen.iter().filter(|seen| seen.uri.path() == path);
+    assert!(of_it.all(|seen| seen.method == "PUT"));
     origin.stop().await;
 }
 

@@ -390,3 +390,72 @@ async fn a_job_that_is_called_off_is_told_of_as_canceled() {
     gate.open();
     origin.stop().await;
 }
+
+#[tokio::test]
+async fn a_receiver_that_says_when_is_left_alone_until_then() {
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = Origin::start_in(folder.path(), Setup::default()).await;
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let told = |receiver: &Receiver| json!({ "prompt": "p", "webhook_url": receiver.url() });
+    receiver.replies((0..6).map(|_| Reply::Later("7200")));
+    for _ in 0..6 {
+        let job = origin.submit(&told(&receiver)).await;
+        origin.finished(&job).await;
+    }
+    let mut rows = database(folder.path()).await;
+    let mut pauses = async || -> Vec<i64> {
+        let pauses = "SELECT due_at - COALESCE((SELECT MAX(at) FROM webhook_attempts), 0)
+            FROM webhook_deliveries WHERE state = 'pending'";
+        let pauses = sqlx::query_scalar(pauses).fetch_all(&mut rows).await;
+        pauses.expect("asked")
+    };
+    // Each was told so itself, or heard it of another.
+    let mut all_wait = async || {
+        until(async || {
+            let pauses = pauses().await;
+            pauses.len() == 6 && pauses.iter().all(|pause| *pause >= 7_000_000)
+        })
+        .await;
+        pauses().await.into_iter().max().expect("six")
+    };
+    let longest = all_wait().await;
+    assert!((7_200_000..=7_920_000).contains(&longest), "{longest}");
+    // Others are told.
+    let before = receiver.asked().len();
+    origin.submit(&told(&other)).await;
+    other.times(1).await;
+    assert_eq!(receiver.asked().len(), before);
+
+    // Of six that are due, four are tried at once. The other two hear what those were told.
+    receiver.replies((0..4).map(|_| Reply::Later("7200")));
+    time_passes(folder.path()).await;
+    all_wait().await;
+    assert_eq!(receiver.asked().len(), before + 4);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_receiver_leaves_room_for_others() {
+    let origin = Origin::start(Setup::default()).await;
+    let (slow, other) = (Receiver::start().await, Receiver::start().await);
+    let never = Arc::new(Notify::new());
+    slow.replies((0..40).map(|_| Reply::Held(Arc::clone(&never))));
+    for number in 0..40 {
+        // Other addresses of the same server are no way around.
+        let url = format!("{}/{number}", slow.url());
+        let told = json!({ "prompt": "p", "webhook_url": url });
+        let job = origin.submit(&told).await;
+        origin.finished(&job).await;
+    }
+    until(async || slow.asked().len() >= 4).await;
+    for _ in 0..3 {
+        let told = json!({ "prompt": "p", "webhook_url": other.url() });
+        origin.submit(&told).await;
+    }
+    other.times(3).await;
+    assert_eq!(slow.asked().len(), 4);
+    // Who answers makes room for another.
+    never.notify_one();
+    until(async || slow.asked().len() >= 5).await;
+    origin.stop().await;
+}

@@ -14,16 +14,12 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ServerSideEncryption, TaggingDirective};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -33,6 +29,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{Object, StorageError, Stored};
+use crate::aws::Access;
 use crate::config::{Bucket, Encryption};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -271,27 +268,20 @@ impl S3 {
     }
 
     async fn connect(&self) -> Client {
-        let http = Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let mut shared = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .region(Region::new(self.bucket.region.clone()))
-            .timeout_config(timeouts)
+        let shared = Access {
+            region: self.bucket.region.clone(),
+            credentials: self.credentials.clone(),
+            timeouts,
             // Adaptive: a server that says "slow down" is asked more slowly, by all calls.
-            .retry_config(
-                RetryConfig::adaptive()
-                    .with_max_attempts(ATTEMPTS)
-                    .with_initial_backoff(FIRST_PAUSE),
-            );
-        if let Some(credentials) = &self.credentials {
-            shared = shared.credentials_provider(credentials.clone());
-        }
+            retries: RetryConfig::adaptive()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(FIRST_PAUSE),
+        };
         let mut config = aws_sdk_s3::config::Builder::from(&shared.load().await);
         if let Some(endpoint) = &self.bucket.endpoint {
             // Few other servers have a host name for each bucket.

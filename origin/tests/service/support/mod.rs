@@ -2,10 +2,12 @@
 
 pub mod bucket;
 pub mod call;
+pub mod cdn;
 pub mod collector;
 pub mod databases;
 pub mod engine;
 pub mod hang_up;
+pub mod moto;
 pub mod receiver;
 pub mod sse;
 
@@ -15,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use darkroom_origin::addresses::Addresses;
+use darkroom_origin::cloudfront::CloudFront;
 use darkroom_origin::housekeeping::KeeperOptions;
 use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
@@ -52,6 +55,7 @@ pub struct Setup {
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
     pub traces: Traces,
+    pub cloudfront: Option<CloudFront>,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -67,6 +71,7 @@ impl Default for Setup {
             storage: None,
             keeping: KeeperOptions::default(),
             traces: Traces::default(),
+            cloudfront: None,
             shares: None,
         }
     }
@@ -127,6 +132,7 @@ impl Origin {
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
             keeping: setup.keeping,
+            cloudfront: setup.cloudfront,
             data_dir: folder.to_owned(),
             outbound: outbound(),
             traces: setup.traces,

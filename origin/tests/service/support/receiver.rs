@@ -26,6 +26,8 @@ pub struct Asked {
 /// How it answers.
 pub enum Reply {
     Status(u16),
+    /// 429, with when to come again.
+    Later(&'static str),
     /// Leads elsewhere.
     Redirect(String),
     /// Not before it is told.
@@ -125,6 +127,9 @@ async fn answer(
         Some(Reply::Status(status)) => StatusCode::from_u16(status)
             .expect("status")
             .into_response(),
+        Some(Reply::Later(when)) => {
+            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", when)]).into_response()
+        }
         Some(Reply::Redirect(to)) => (StatusCode::FOUND, [("location", to)]).into_response(),
         Some(Reply::Held(told)) => {
             told.notified().await;
