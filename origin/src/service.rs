@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use crate::addresses::Addresses;
 use crate::admin::{self, Admin};
 use crate::cause::chain;
-use crate::clock;
 use crate::cloudfront::CloudFront;
 use crate::database::{Address, Database, DatabaseError, Room};
 use crate::engine::Engine;

@@ -231,6 +231,7 @@ async fn a_picture_whose_time_is_over_is_told_too() {
     let purge = Purge {
         database: Database::open(&address).await.expect("opened"),
         storage: Arc::new(Storage::Folder(Folder::new(folder.path().join("objects")))),
+        restorable_for: Duration::ZERO,
     };
     assert_eq!(purge.all(i64::MAX).await.expect("purged"), 1);
     assert_eq!(cdn.times(1).await, [[path_of(&image)]]);

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 /// All of them, by name.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn all() -> Value {
     let described = list().map(|(name, place, schema, description)| {
         let parameter = json!({
