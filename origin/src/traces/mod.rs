@@ -3,7 +3,7 @@
 //! The trace begins at the edge, or here where no edge has said one. A job keeps its place in it in
 //! its own row, so that whoever makes it goes on with it, whenever and in whichever process. Spans
 //! are made where somebody says what has happened ([`Span`]), gathered by `OpenTelemetry`'s own
-//! batches, and sent through [`Collector`]; where no collector is named ([`Traces::from_environment`])
+//! batches, and sent through `collector`; where no collector is named ([`Traces::from_environment`])
 //! none is made, and only the place is handed on.
 //!
 //! Names and attributes are words of the code, ids and numbers: never what callers wrote.
