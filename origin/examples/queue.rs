@@ -15,7 +15,7 @@ use sqlx::{AnyConnection, Connection as _};
 /// Of each kind.
 const CALLS: usize = 500;
 /// Jobs that may be at work for one account, where there is a limit.
-const LIMIT: u32 = 2;
+const LIMIT: u32 = 4;
 
 /// Accounts' jobs lie side by side, as their turns would have it.
 const JOBS: &str = "
@@ -48,6 +48,8 @@ async fn main() -> anyhow::Result<()> {
         database.depth().await?.queued == 0,
         "the database is in use"
     );
+    // SQLite brings all into its file when nobody has it open any more.
+    database.close().await;
     let mut filling = AnyConnection::connect(&url).await?;
     sqlx::query(JOBS)
         .bind(jobs)
@@ -56,7 +58,12 @@ async fn main() -> anyhow::Result<()> {
         .execute(&mut filling)
         .await?;
     sqlx::query(IMAGES).execute(&mut filling).await?;
-    sqlx::query("ANALYZE").execute(&mut filling).await?;
+    if url.starts_with("postgres") {
+        // As it does by itself, soon; SQLite never does.
+        sqlx::query("ANALYZE").execute(&mut filling).await?;
+    }
+    filling.close().await?;
+    let database = Database::open(&Address::parse(&url)?).await?;
 
     println!("{jobs} jobs of {accounts} accounts are waiting; milliseconds");
     let places = Places::new(database.clone(), u32::MAX.into());
@@ -74,8 +81,8 @@ async fn main() -> anyhow::Result<()> {
     };
     measure("claim", async || claim(0).await).await?;
     measure("claim with a limit", async || claim(LIMIT).await).await?;
+    let mut filling = AnyConnection::connect(&url).await?;
     sqlx::query(CROWD).execute(&mut filling).await?;
-    sqlx::query("ANALYZE").execute(&mut filling).await?;
     for _ in 0..LIMIT {
         claim(LIMIT).await?;
     }
@@ -86,6 +93,9 @@ async fn main() -> anyhow::Result<()> {
 
 async fn measure(what: &str, call: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut times = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS / 10 {
+        call().await?;
+    }
     for _ in 0..CALLS {
         let begun = Instant::now();
         call().await?;

@@ -225,8 +225,9 @@ async fn is_full(
     if limit == u32::MAX {
         return Ok(false);
     }
-    // Of one account there is another index.
-    let of_account = account.map_or("", |_| "AND account = $2");
+    // Of one account there is another index, which is taken for its order: there are also those of
+    // all jobs that the account ever had.
+    let of_account = account.map_or("", |_| "AND account = $2 ORDER BY turn");
     let statement = format!(
         "SELECT COUNT(*) FROM
             (SELECT 1 FROM jobs WHERE status = 'queued' {of_account} LIMIT $1) AS first_jobs"

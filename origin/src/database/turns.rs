@@ -87,15 +87,18 @@ const AT_THE_HEAD: &str = "
          HAVING COUNT(*) >= $1)
     ORDER BY turn, sequence LIMIT 1";
 
-/// From one account to the next by the index, and not from one job to the next.
+/// From one account to the next by the index, and not from one job to the next. It is ordered as the
+/// index of waiting jobs is: a lowest account would also be looked for among all jobs that ever were.
 const OF_EACH_ACCOUNT: &str = "
     WITH RECURSIVE waiting (account) AS (
-        SELECT MIN(account) FROM jobs WHERE status = 'queued'
+        SELECT (SELECT account FROM jobs WHERE status = 'queued'
+                ORDER BY account, turn, sequence LIMIT 1)
         UNION ALL
-        SELECT (SELECT MIN(account) FROM jobs
-                WHERE status = 'queued' AND jobs.account > waiting.account)
-        FROM waiting WHERE waiting.account IS NOT NULL)
-    SELECT account FROM (
+        SELECT (SELECT account FROM jobs
+                WHERE status = 'queued' AND jobs.account > waiting.account
+                ORDER BY account, turn, sequence LIMIT 1)
+        FROM waiting WHERE waiting.account IS NOT NULL),
+    firsts AS MATERIALIZED (
         SELECT account, (SELECT turn FROM jobs
                          WHERE status = 'queued' AND jobs.account = waiting.account
                            AND run_after <= $2
@@ -103,8 +106,8 @@ const OF_EACH_ACCOUNT: &str = "
         FROM waiting
         WHERE account IS NOT NULL AND account NOT IN
             (SELECT account FROM jobs WHERE status = 'running' GROUP BY account
-             HAVING COUNT(*) >= $1)) AS firsts
-    WHERE first_turn IS NOT NULL ORDER BY first_turn LIMIT 1";
+             HAVING COUNT(*) >= $1))
+    SELECT account FROM firsts WHERE first_turn IS NOT NULL ORDER BY first_turn LIMIT 1";
 
 impl Database {
     /// Where an account's next job would have its turn.
