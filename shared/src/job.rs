@@ -204,23 +204,48 @@ pub struct Variant {
     pub content_type: String,
 }
 
+/// A picture or a smaller copy, as the choice between them goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    /// Where it can be fetched.
+    pub url: &'a str,
+    /// Pixels.
+    pub width: u64,
+    /// Its media type.
+    pub content_type: &'a str,
+}
+
+/// A picture's copies and behind them the picture itself, as the `srcset` of an HTML element. An
+/// element has no say in media types: of copies of several, those like the first count. `None` where
+/// there are no copies.
+#[must_use]
+pub fn srcset(copies: &[Candidate<'_>], picture: Candidate<'_>) -> Option<String> {
+    let first = copies.first()?;
+    let counts = |copy: &&Candidate<'_>| {
+        copy.content_type == first.content_type && copy.width < picture.width
+    };
+    let chosen = copies.iter().filter(counts).chain([&picture]);
+    let entries: Vec<String> = chosen
+        .map(|one| format!("{} {}w", one.url, one.width))
+        .collect();
+    Some(entries.join(", "))
+}
+
 impl Image {
-    /// What [`Self::srcset`] is to be by the addresses that image and copies have. An element has no
-    /// say in media types: of copies of several, those like the first count. `None` where there are
-    /// no copies.
+    /// What [`Self::srcset`] is to be by the addresses that image and copies have.
     #[must_use]
     pub fn srcset_of_variants(&self) -> Option<String> {
-        let first = self.variants.first()?;
-        let same = |variant: &&Variant| variant.content_type == first.content_type;
-        let mut entries: Vec<String> = self
-            .variants
-            .iter()
-            .filter(same)
-            .filter(|variant| variant.width < self.width)
-            .map(|variant| format!("{} {}w", variant.url, variant.width))
-            .collect();
-        entries.push(format!("{} {}w", self.url, self.width));
-        Some(entries.join(", "))
+        let copies = self.variants.iter().map(|variant| Candidate {
+            url: &variant.url,
+            width: variant.width.into(),
+            content_type: &variant.content_type,
+        });
+        let picture = Candidate {
+            url: &self.url,
+            width: self.width.into(),
+            content_type: &self.content_type,
+        };
+        srcset(&copies.collect::<Vec<_>>(), picture)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Private images' addresses, in what the origin answers.
 
-use darkroom_shared::job::Image;
+use darkroom_shared::job::{Candidate, Image, srcset};
 use darkroom_shared::request::Visibility;
-use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use worker::Env;
 
@@ -134,11 +133,26 @@ async fn address(
             let url = signer.url(&policy).await?;
             variant.insert("url".to_owned(), url.into());
         }
-        let srcset = Image::deserialize(&*image).ok();
-        let srcset = srcset.and_then(|image| image.srcset_of_variants());
+        let srcset = srcset_of(image);
         image.extend(srcset.map(|srcset| ("srcset".to_owned(), srcset.into())));
     }
     Ok((before, url))
+}
+
+/// The choice between an image and its copies; none where there are no copies, or other ones than
+/// are known here.
+fn srcset_of(image: &Map<String, Value>) -> Option<String> {
+    let variants = image.get("variants")?.as_array()?.iter();
+    let copies: Option<Vec<_>> = variants.map(|copy| candidate(copy.as_object()?)).collect();
+    srcset(&copies?, candidate(image)?)
+}
+
+fn candidate(map: &Map<String, Value>) -> Option<Candidate<'_>> {
+    Some(Candidate {
+        url: map.get("url")?.as_str()?,
+        width: map.get("width")?.as_u64()?,
+        content_type: map.get("content_type")?.as_str()?,
+    })
 }
 
 /// Puts the new addresses wherever the old ones stand beside the images.

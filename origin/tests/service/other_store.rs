@@ -1,6 +1,7 @@
 //! The store once more, on an S3 that others have written. What moto does not do: it verifies neither
 //! signatures nor checksums.
 
+use aws_sdk_s3::types::ServerSideEncryption;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use darkroom_origin::storage::{About, Metadata, Object, Storage, StorageError};
@@ -70,7 +71,8 @@ async fn what_is_stored_is_as_it_was_put_and_is_never_replaced() {
         let kept = format!("{who}, max-age=31536000, immutable");
         assert_eq!(head.cache_control(), Some(kept.as_str()));
         assert_eq!(
-            head.server_side_encryption().map(|sse| sse.as_str()),
+            head.server_side_encryption()
+                .map(ServerSideEncryption::as_str),
             Some("AES256")
         );
         let metadata = head.metadata().expect("metadata");
