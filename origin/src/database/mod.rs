@@ -1,11 +1,11 @@
 //! What must be remembered: jobs, the pictures they make, their events, and the nonces seen.
 //!
 //! `accept` puts a job into the queue, or has it join an equal one (`joining`), and `queue` takes it
-//! out, on a lease; `outcome` ends it, and
-//! `leases` takes back what nobody holds on to. `turns` says in which order jobs are taken up,
-//! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
-//! and events again, `readers` says who else may, and `delete` takes images away; `purge`, `upkeep`
-//! and `variants` are what the store's housekeeping goes by. `posts` keeps the catalog.
+//! out, on a lease; `outcome` ends it, and `leases` takes back what nobody holds on to. `turns` says
+//! in which order jobs are taken up, `waiting` how many come before one, and `deadlines` which are
+//! too late. `read` finds jobs, images and events again, `readers` says who else may, and `delete`
+//! takes images away; `purge`, `upkeep` and `variants` are what the store's housekeeping goes by.
+//! `posts` keeps the catalog.
 //!
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What
