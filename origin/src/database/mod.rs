@@ -2,11 +2,11 @@
 //!
 //! `accept` puts a job into the queue, or has it join an equal one (`joining`), and `queue` takes it
 //! out, on a lease; `outcome` ends it, `leases` takes back what nobody holds on to, and `checkpoints`
-//! are what the next one goes on from. `turns` says in which order jobs are taken up,
-//! `waiting` how many come before one, and `deadlines` which are too late. `read` finds jobs, images
-//! and events again, `readers` says who else may, and `images` lists them with what
-//! they were made of, `delete` takes images away and brings them back; `purge`, `upkeep`
-//! and `variants` are what the store's housekeeping goes by. `posts` keeps the catalog.
+//! are what the next one goes on from. `turns` says in which order jobs are taken up, `waiting` how
+//! many come before one, and `deadlines` which are too late. `read` finds jobs, images and events
+//! again, `readers` says who else may, and `images` lists them with what they were made of; `delete`
+//! takes images away and brings them back; `purge`, `upkeep` and `variants` are what the store's
+//! housekeeping goes by. `posts` keeps the catalog.
 //!
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What

@@ -103,7 +103,8 @@ impl Database {
 }
 
 /// Brings a job that has not ended to its final status, with the event and what is to be told of
-/// it. One that was never taken up has cost nothing: its account's next one need not wait behind it.
+/// it. One that was never taken up has cost nothing: its account's next one need not wait behind it,
+/// nor that of who joined it.
 pub(super) async fn end(
     connection: &mut AnyConnection,
     job: &str,
@@ -126,6 +127,13 @@ pub(super) async fn end(
     .await?;
     let ended = updated.rows_affected() == 1;
     if ended {
+        sqlx::query(
+            "UPDATE job_readers SET turn_end = 0 WHERE job_id = $1 AND turn_end > 0
+               AND EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND attempts = 0)",
+        )
+        .bind(job)
+        .execute(&mut *connection)
+        .await?;
         starts::remove(connection, job).await?;
         checkpoints::remove(connection, job).await?;
         events::append(connection, job, status.as_str(), now).await?;

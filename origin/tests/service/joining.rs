@@ -205,6 +205,27 @@ async fn a_caller_of_higher_priority_takes_its_own_job_along() {
 }
 
 #[tokio::test]
+async fn what_ends_before_it_is_taken_up_costs_who_joined_it_no_turn() {
+    let shared = Shared::open().await;
+    let deadline = Some(10);
+    for _ in 0..3 {
+        let burst = NewJob { deadline, ..job(1) };
+        let joining = equal(&burst, "bob");
+        let joining = NewJob {
+            deadline,
+            ..joining
+        };
+        for job in [&burst, &joining] {
+            shared.a.accept(job, 100).await.expect("accepted");
+        }
+    }
+    assert_eq!(shared.a.end_overdue(10).await.expect("looked").len(), 3);
+    let turn = shared.a.next_turn("bob", Priority::Normal).await;
+    assert_eq!(turn.expect("read"), 0);
+    shared.close().await;
+}
+
+#[tokio::test]
 async fn who_is_left_with_anothers_job_does_not_pay_for_the_others_burst() {
     let shared = Shared::open().await;
     for _ in 0..4 {
