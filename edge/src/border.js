@@ -16,7 +16,10 @@ export function isNew(env) {
   return true;
 }
 
-/** Method, address, and the names and values of those headers that are there, a line each. */
+/**
+ * Method, address, and the names and values of those headers that are there, a line each. No value
+ * has a line's end in it: the runtime's parser takes folded ones for one line, as HTTP/1.1 has it.
+ */
 export function readRequest({ method, url, headers }) {
   let text = `${method}\n${url}`;
   for (const name of usual) {
