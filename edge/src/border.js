@@ -45,6 +45,24 @@ export function makeResponse(status, given, added, body) {
   return response;
 }
 
+/** A body, whole; null where it has more bytes than `most`, whatever it announced. */
+export async function readBody(request, most) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > most) return null;
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
 /**
  * What the platform's cache has under an address: undefined where it has nothing, null where the
  * namespace, if there is one, has something under the name `unless`.
