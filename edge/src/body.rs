@@ -3,10 +3,15 @@
 use darkroom_shared::problem::Code;
 use futures_util::StreamExt as _;
 use worker::Request;
+use worker::js_sys::Uint8Array;
+use worker::js_sys::futures::JsFuture;
 
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::log;
+use crate::{border, log};
+
+/// What is read whole by the runtime, and not piece by piece, in bytes.
+const SMALL: u64 = 64 * 1024;
 
 /// Reads a call's JSON body, of at most `most` bytes.
 pub async fn read_json(call: &mut Call, most: usize) -> Result<Vec<u8>, Failure> {
@@ -42,13 +47,27 @@ pub async fn read_any(
     request_id: &str,
     most: usize,
 ) -> Result<Vec<u8>, Failure> {
-    let mut request = Request::from(Clone::clone(request));
-    let announced = request.headers().get("content-length")?;
+    let announced = request.headers().get("content-length");
+    let announced = announced.map_err(worker::Error::from)?;
     let announced = announced.and_then(|length| length.parse::<u64>().ok());
     let announced = announced.unwrap_or_default();
     if announced > most as u64 {
         return Err(too_large(most));
     }
+    let ended_early = |error: worker::Error| {
+        log::warn(request_id, format_args!("the body ended early: {error}"));
+        Failure::new(Code::Malformed, "the body ended before it was complete")
+    };
+    if (1..=SMALL).contains(&announced) {
+        let body = JsFuture::from(border::read_body(request, announced as f64)).await;
+        let body = body.map_err(|error| ended_early(error.into()))?;
+        if body.is_null() {
+            let detail = "the body is longer than its Content-Length";
+            return Err(Failure::new(Code::Malformed, detail));
+        }
+        return Ok(Uint8Array::new(&body).to_vec());
+    }
+    let mut request = Request::from(Clone::clone(request));
     // Growing into its size, a large body would take half as much memory again on the way.
     let mut body = Vec::with_capacity(announced as usize);
     // A request without a body has no stream either; that it is empty is for others to tell.
@@ -56,10 +75,7 @@ pub async fn read_any(
         return Ok(body);
     };
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            log::warn(request_id, format_args!("the body ended early: {error}"));
-            Failure::new(Code::Malformed, "the body ended before it was complete")
-        })?;
+        let chunk = chunk.map_err(ended_early)?;
         if body.len() + chunk.len() > most {
             return Err(too_large(most));
         }

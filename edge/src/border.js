@@ -16,7 +16,10 @@ export function isNew(env) {
   return true;
 }
 
-/** Method, address, and the names and values of those headers that are there, a line each. */
+/**
+ * Method, address, and the names and values of those headers that are there, a line each. No value
+ * has a line's end in it: the runtime's parser takes folded ones for one line, as HTTP/1.1 has it.
+ */
 export function readRequest({ method, url, headers }) {
   let text = `${method}\n${url}`;
   for (const name of usual) {
@@ -40,6 +43,24 @@ export function makeResponse(status, given, added, body) {
     else if (!headers.has(name.slice(1))) headers.set(name.slice(1), lines[at + 1]);
   }
   return response;
+}
+
+/** A body, whole; null where it has more bytes than `most`, whatever it announced. */
+export async function readBody(request, most) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > most) return null;
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
 /**

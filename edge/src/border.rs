@@ -19,6 +19,9 @@ extern "C" {
     fn is_new(env: &Env) -> bool;
     #[wasm_bindgen(js_name = readRequest)]
     fn read_request(request: &web_sys::Request) -> String;
+    /// A body, whole; null where it has more bytes than `most`, whatever it announced.
+    #[wasm_bindgen(js_name = readBody)]
+    pub fn read_body(request: &web_sys::Request, most: f64) -> Promise;
     /// What the platform's cache has under an address: undefined where it has nothing, null where
     /// the namespace, if there is one, has something under the name `unless`. One wait for both.
     pub fn cached(url: &str, namespace: Option<&Namespace>, unless: &str) -> Promise;

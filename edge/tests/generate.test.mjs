@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import test, { beforeEach } from "node:test";
-import { LIMIT, problem, useEdge } from "./harness.mjs";
+import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
 const MAX_BODY = 20 * 1024 * 1024;
@@ -162,4 +163,20 @@ test("too large a body is refused, announced or not", LIMIT, async () => {
 
   const largest = `{"prompt":"p"}`.padEnd(MAX_BODY, " ");
   assert.equal((await edge.generate(largest)).status, 200);
+});
+
+test("a body is no longer than it announced, in chunks neither", LIMIT, async () => {
+  const { hostname, port } = new URL(edge.url);
+  const socket = connect(port, hostname).setEncoding("utf8");
+  const text = '{"prompt":"p"}';
+  socket.write(
+    "POST /api/media/generate-image HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n" +
+      `Authorization: Bearer ${API_KEY}\r\nContent-Type: application/json\r\n` +
+      "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`,
+  );
+  let answer = "";
+  for await (const piece of socket) answer += piece;
+  assert.match(answer, /^HTTP\/1\.1 400 /);
+  assert.match(answer, /longer than its Content-Length/);
 });
