@@ -63,6 +63,7 @@ pub async fn regenerate(mut call: Call, caller: &Caller) -> Answer {
     let charge = taken.charge()?;
     let order = Order {
         job: &job,
+        task_id: None,
         path: &call.path,
         caller,
         body: &body,

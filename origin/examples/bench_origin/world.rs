@@ -141,6 +141,7 @@ impl World {
             .env("DARKROOM_ORIGIN_SECRETS", SECRET)
             .env("DARKROOM_DATA_DIR", &data)
             .env("DARKROOM_QUEUE_LIMIT", "1000000")
+            .env("DARKROOM_ACCOUNT_QUEUE_SHARE", "100")
             .env("DATABASE_URL", &books.url)
             .env("STUB_STEP_MS", setup.step.as_millis().to_string());
         if let Some(store) = setup.store {

@@ -14,6 +14,9 @@ use super::{Database, DatabaseError, Lease, checkpoints, events, outcome};
 /// How often a job is taken up: one that took the process down with it each time would
 /// otherwise do so for ever.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// How often a job is taken up whose pictures seem to be made. The service may stop many times while
+/// the store is away, but not for ever.
+const MAX_CLAIMS: u32 = 10 * MAX_ATTEMPTS;
 /// How long a claim holds unless it is renewed.
 pub const LEASE: Duration = Duration::from_secs(15);
 
@@ -252,7 +255,8 @@ async fn take_back(
     pause: Duration,
     now: UnixMillis,
 ) -> Result<(), DatabaseError> {
-    if job.attempts >= i64::from(MAX_ATTEMPTS) && job.step < job.steps {
+    let is_made = job.step >= job.steps && job.attempts < i64::from(MAX_CLAIMS);
+    if job.attempts >= i64::from(MAX_ATTEMPTS) && !is_made {
         let error = JobError {
             code: Code::GenerationFailed,
             message: format!("the service stopped {MAX_ATTEMPTS} times while it made the picture"),

@@ -174,7 +174,13 @@ impl Delivery {
             span.past("spool", encoded, Instant::now());
             Ok(())
         };
-        Ok(spawn_blocking(work).await??)
+        spawn_blocking(work).await??;
+        if task.is_last() {
+            let steps = task.recipe.steps_taken();
+            let done = (task.image.position + 1) * steps;
+            self.endings.progress.report(&task.job.lease, done, None);
+        }
+        Ok(())
     }
 
     async fn upload_and_record(&self, mut task: Task) -> Result<(), Cause> {

@@ -211,7 +211,10 @@ impl Worker {
                 *ahead = self.claimer.ahead(engine);
             }
             let preview = self.preview(task, step);
-            self.endings.progress.report(lease, done, preview);
+            // A job whose last step is told is as good as made: that is said when it is in the spool.
+            if !(task.is_last() && step.done == step.steps) {
+                self.endings.progress.report(lease, done, preview);
+            }
             saver.stepped(step, done);
             last = Instant::now();
             ControlFlow::Continue(())

@@ -48,6 +48,16 @@ async fn what_nobody_waits_for_is_swept_out_of_the_spool() {
 
 #[tokio::test]
 async fn a_job_that_takes_the_process_down_each_time_is_given_up() {
+    is_given_up("at its first step", 1, 1).await;
+}
+
+/// Its last step says nothing of a picture: that may be what takes the process down.
+#[tokio::test]
+async fn a_job_that_takes_the_process_down_after_its_steps_is_given_up() {
+    is_given_up("decoded at the gate", 4, 3).await;
+}
+
+async fn is_given_up(prompt: &str, steps: u32, told: u32) {
     let folder = tempfile::tempdir().expect("folder");
     let mut gates = Vec::new();
     let mut id = String::new();
@@ -59,11 +69,12 @@ async fn a_job_that_takes_the_process_down_each_time_is_given_up() {
         };
         let origin = Origin::start_in(folder.path(), setup).await;
         if round == 0 {
-            id = origin.submit(&json!({ "prompt": "p" })).await;
+            id = origin.submit(&json!({ "prompt": prompt })).await;
         }
-        gate.allow(1);
+        gate.allow(steps);
         // Not by its events: those of the rounds before are there, too.
-        until(async || origin.job(&id).await["progress"]["step"] == 1).await;
+        until(async || gate.done() == steps).await;
+        until(async || origin.job(&id).await["progress"]["step"] == told).await;
         gates.push(gate);
     }
     let last = Origin::start_in(folder.path(), Setup::default()).await;
