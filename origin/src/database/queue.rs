@@ -198,13 +198,12 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
-    pub async fn begin(&self, lease: &Lease, now: UnixMillis) -> Result<bool, DatabaseError> {
+    pub async fn begin(&self, lease: &Lease) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
         let begun = sqlx::query(
-            "UPDATE jobs SET begun_token = token, started_at = $1
-             WHERE id = $2 AND token = $3 AND status = 'running'",
+            "UPDATE jobs SET begun_token = token
+             WHERE id = $1 AND token = $2 AND status = 'running'",
         )
-        .bind(now)
         .bind(&lease.job)
         .bind(lease.token)
         .execute(&mut *transaction)

@@ -126,11 +126,8 @@ impl Record {
             }
             Message::Begun(lease) => {
                 self.write(waiting.take()).await;
-                let begun = async {
-                    let now = self.database.now().await?;
-                    self.database.begin(&lease, now).await
-                };
-                self.unless_lost(&lease, begun.await);
+                let begun = self.database.begin(&lease).await;
+                self.unless_lost(&lease, begun);
             }
             Message::Anew(lease) => {
                 self.write(waiting.take()).await;
