@@ -22,7 +22,6 @@ fn setting(name: &str, default: u32) -> u32 {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scripts/bench engine-busy"]
-#[expect(clippy::print_stdout, reason = "it is what the test is for")]
 async fn the_engine_computes_while_pictures_are_uploaded() {
     let (step_ms, steps) = (setting("STEP_MS", 50), setting("STEPS", 20));
     let bucket = TestBucket::start().await;
