@@ -148,9 +148,10 @@ impl Saver<'_> {
     }
 }
 
-/// Whether as much work has been done since the last time as is worth the `cost` of saving it.
+/// Whether as much work has been done since the last time as is worth the `cost` of saving it. Who
+/// saves each step does so at any cost.
 fn is_due(every: Option<Duration>, cost: Duration, since: Duration) -> bool {
-    every.is_some_and(|every| since >= every.max(cost * WORTH))
+    every.is_some_and(|every| every.is_zero() || since >= every.max(cost * WORTH))
 }
 
 #[cfg(test)]
@@ -165,6 +166,7 @@ mod tests {
         assert!(!is_due(Some(second), cheap, less));
         assert!(!is_due(Some(second), second, minute));
         assert!(is_due(Some(second), second, 4 * minute));
+        assert!(is_due(Some(Duration::ZERO), second, cheap));
         assert!(!is_due(None, cheap, minute));
     }
 }
