@@ -91,9 +91,11 @@ impl Keeper {
         let Some(days) = self.options.retention_days else {
             return Ok(());
         };
-        let stored_before = before(Duration::from_hours(24) * days);
+        let database = &self.purge.database;
+        // Not by this machine's clock: one that is wrong would delete what is young.
+        let stored_before =
+            database.now().await? - (Duration::from_hours(24) * days).as_millis() as i64;
         loop {
-            let database = &self.purge.database;
             let expired = database.expire_images(stored_before, EXPIRED, clock::now());
             match expired.await? {
                 0 => return Ok(()),

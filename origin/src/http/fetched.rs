@@ -1,6 +1,8 @@
 //! Pictures that a request names by their addresses: fetched before the job is accepted, so that
 //! its recipe has their digests.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use darkroom_shared::input::{File, Source};
@@ -16,6 +18,10 @@ use crate::outbound::{Fetched, Outbound, OutboundError};
 const LIMIT: Duration = Duration::from_secs(20);
 /// Pictures that are fetched at once: each may take 10 MiB.
 static FETCHING: Semaphore = Semaphore::const_new(8);
+/// Those of one account, whose servers may take their time.
+const OF_ACCOUNT: usize = 2;
+/// By account, as long as there are any.
+static ACCOUNTS: LazyLock<Mutex<HashMap<String, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 /// Puts files in the places of addresses.
 ///
@@ -23,6 +29,7 @@ static FETCHING: Semaphore = Semaphore::const_new(8);
 /// The field whose picture is not to be had, and why.
 pub(super) async fn fetch(
     outbound: &Outbound,
+    account: &str,
     request: &mut GenerateRequest,
 ) -> Result<(), Vec<FieldError>> {
     for (field, source) in [
@@ -32,7 +39,7 @@ pub(super) async fn fetch(
         let Some(Source::Address(url)) = source else {
             continue;
         };
-        let file = file(outbound, url).await.map_err(|message| {
+        let file = file(outbound, account, url).await.map_err(|message| {
             let field = field.to_owned();
             vec![FieldError { field, message }]
         })?;
@@ -41,12 +48,14 @@ pub(super) async fn fetch(
     Ok(())
 }
 
-async fn file(outbound: &Outbound, url: &str) -> Result<File, String> {
+async fn file(outbound: &Outbound, account: &str, url: &str) -> Result<File, String> {
     // Never closed, so that there is always a permit to come.
+    let own = of_account(account);
+    let own = own.acquire().await.ok();
     let permit = FETCHING.acquire().await.ok();
     let most = LIMITS.input_bytes.max as usize;
     let fetched = outbound.get(url, most, LIMIT).await;
-    drop(permit);
+    drop((permit, own));
     match fetched {
         Ok(Fetched {
             status: 200..=299,
@@ -64,4 +73,15 @@ async fn file(outbound: &Outbound, url: &str) -> Result<File, String> {
             Err(format!("cannot be fetched: {error}"))
         }
     }
+}
+
+fn of_account(account: &str) -> Arc<Semaphore> {
+    let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(own) = accounts.get(account).and_then(Weak::upgrade) {
+        return own;
+    }
+    accounts.retain(|_, own| own.strong_count() > 0);
+    let own = Arc::new(Semaphore::new(OF_ACCOUNT));
+    accounts.insert(account.to_owned(), Arc::downgrade(&own));
+    own
 }

@@ -120,7 +120,7 @@ impl<'a> Asked<'a> {
             if let Some(job) = app.queue.job(account, &id.to_string()).await? {
                 return Ok(follow(app, account, job.into(), handed_in).await);
             }
-            fetched::fetch(&app.outbound, &mut request).await?;
+            fetched::fetch(&app.outbound, account, &mut request).await?;
             own_images::look_up(app, account, &mut request).await?;
             recipe = Recipe::complete(&request, models, seed)?;
         }

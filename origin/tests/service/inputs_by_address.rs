@@ -1,12 +1,15 @@
 //! Pictures to begin with, fetched from where a request says they are.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use darkroom_shared::limits::LIMITS;
+use futures_util::future::join_all;
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::support::call::Call;
@@ -89,6 +92,27 @@ async fn what_cannot_be_fetched_is_named_and_no_job() {
     assert_eq!(elsewhere.asked().len(), 0);
     let jobs = origin.call(Call::get("/api/jobs")).await.json().await;
     assert_eq!(jobs["items"], json!([]));
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_one_account_hold_up_no_other() {
+    let origin = Origin::start(Setup::default()).await;
+    let (silent, place) = (Receiver::start().await, Receiver::start().await);
+    let never = Arc::new(Notify::new());
+    silent.replies((0..9).map(|_| Reply::Held(Arc::clone(&never))));
+    place.replies([Reply::File(png())]);
+    let begun_with = |url: String| Call::generate(&json!({ "prompt": "p", "init_image": url }));
+    let stuck = join_all((0..9).map(|_| origin.call(begun_with(silent.url()).by("mallory"))));
+    let others = async {
+        silent.times(2).await;
+        origin.call(begun_with(place.url()).by("bob")).await
+    };
+    tokio::select! {
+        _ = stuck => panic!("nobody answers them"),
+        answer = others => assert_eq!(answer.status, StatusCode::OK),
+    }
+    assert_eq!(silent.asked().len(), 2);
     origin.stop().await;
 }
 
