@@ -25,6 +25,7 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_env_filter(&config.log)
         .with_writer(std::io::stderr)
         .init();
     let step = std::env::var("STUB_STEP_MS").unwrap_or_else(|_| "20".to_owned());

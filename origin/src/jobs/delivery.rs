@@ -163,7 +163,9 @@ impl Delivery {
             task.span.clone(),
         );
         let metrics = self.endings.metrics.jobs.clone();
+        let job = task.job.lease.job.clone();
         let work = move || -> Result<(), SpoolingError> {
+            tracing::debug!(job, "a picture is being encoded");
             let begun = Instant::now();
             let file = encode(&picture, &recipe)?;
             let encoded = Instant::now();
