@@ -211,8 +211,9 @@ impl Worker {
                 *ahead = self.claimer.ahead(engine);
             }
             let preview = self.preview(task, step);
-            // A job whose last step is told is as good as made: that is said when it is in the spool.
-            if !(task.is_last() && step.done == step.steps) {
+            // A job whose last step is told is as good as made. That is said when its picture is in
+            // the spool, unless there is something to be seen of it.
+            if preview.is_some() || !task.is_last() || step.done < step.steps {
                 self.endings.progress.report(lease, done, preview);
             }
             saver.stepped(step, done);

@@ -120,6 +120,19 @@ async fn another_accounts_events_are_not_there() {
 }
 
 #[tokio::test]
+async fn a_picture_of_one_step_has_a_preview_too() {
+    let origin = Origin::with(StubEngine::default()).await;
+    let body = json!({ "prompt": "p", "steps": 1, "previews": 1 });
+    let id = origin.submit(&body).await;
+    let events = origin.events(&id).await.rest().await;
+    let seen = events
+        .iter()
+        .filter(|event| event.data["preview"].is_string());
+    assert_eq!(seen.count(), 1);
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn previews_come_with_the_steps_and_come_again() {
     let origin = Origin::with(StubEngine::default()).await;
     // Larger than a preview may be.
