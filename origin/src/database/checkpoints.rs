@@ -7,7 +7,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
-use super::{Database, DatabaseError, Lease, events};
+use super::{Database, DatabaseError, Lease, events, leases};
 
 /// A run between two steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,15 +109,7 @@ impl Database {
         checkpoint: &Checkpoint,
     ) -> Result<bool, DatabaseError> {
         let mut transaction = self.write().await?;
-        let held = sqlx::query(
-            "UPDATE jobs SET token = token
-             WHERE id = $1 AND token = $2 AND status IN ('queued', 'running')",
-        )
-        .bind(&lease.job)
-        .bind(lease.token)
-        .execute(&mut *transaction)
-        .await?;
-        if held.rows_affected() == 0 {
+        if !leases::lock(&mut transaction, lease).await? {
             return Ok(false);
         }
         let kept = sqlx::query(

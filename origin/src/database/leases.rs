@@ -222,6 +222,23 @@ impl Database {
     }
 }
 
+/// Locks a job for whoever has it, or just handed it back: changes nothing, but that others have to
+/// wait. False where it was claimed by another since, or has ended.
+pub(super) async fn lock(
+    connection: &mut AnyConnection,
+    lease: &Lease,
+) -> Result<bool, DatabaseError> {
+    let locked = sqlx::query(
+        "UPDATE jobs SET token = token
+         WHERE id = $1 AND token = $2 AND status IN ('queued', 'running')",
+    )
+    .bind(&lease.job)
+    .bind(lease.token)
+    .execute(connection)
+    .await?;
+    Ok(locked.rows_affected() == 1)
+}
+
 async fn held_by(connection: &mut AnyConnection, holder: &str) -> Result<Vec<Held>, DatabaseError> {
     // An update, for others to wait until these are dealt with.
     let statement = format!(

@@ -8,7 +8,7 @@ use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use sqlx::AnyConnection;
 
-use super::{Database, DatabaseError, Lease, checkpoints, events, outbox, starts};
+use super::{Database, DatabaseError, Lease, checkpoints, events, leases, outbox, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
 pub type Ended = bool;
@@ -38,17 +38,8 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Stored, DatabaseError> {
         let mut transaction = self.write().await?;
-        // Nothing is changed but that others have to wait: who claims the job, and who records
-        // its other images.
-        let locked = sqlx::query(
-            "UPDATE jobs SET token = token
-             WHERE id = $1 AND token = $2 AND status IN ('queued', 'running')",
-        )
-        .bind(&lease.job)
-        .bind(lease.token)
-        .execute(&mut *transaction)
-        .await?;
-        if locked.rows_affected() == 0 {
+        // Who claims the job has to wait, and who records its other images.
+        if !leases::lock(&mut transaction, lease).await? {
             return Ok(Stored::Unwanted);
         }
         sqlx::query(
