@@ -33,14 +33,7 @@ impl Reader<'_> {
         setting: &Setting,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let (text, source) = self.layers.find(setting)?;
-        read(text)
-            .map_err(|remedy| {
-                let name = setting.name;
-                self.wrong
-                    .push(format!("{name} ({source}) is `{text}`: {remedy}"));
-            })
-            .ok()
+        self.checked(setting, |text| format!(" is `{text}`"), read)
     }
 
     /// The same for values that must not be shown.
@@ -49,11 +42,22 @@ impl Reader<'_> {
         setting: &Setting,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.checked(setting, |_| String::new(), read)
+    }
+
+    /// A value, or what is wrong with it, `shown` as it may be.
+    fn checked<T>(
+        &mut self,
+        setting: &Setting,
+        shown: impl FnOnce(&str) -> String,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (text, source) = self.layers.find(setting)?;
         read(text)
             .map_err(|remedy| {
-                let name = setting.name;
-                self.wrong.push(format!("{name} ({source}): {remedy}"));
+                let (name, shown) = (setting.name, shown(text));
+                self.wrong
+                    .push(format!("{name} ({source}){shown}: {remedy}"));
             })
             .ok()
     }
