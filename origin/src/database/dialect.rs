@@ -5,8 +5,12 @@ use std::fmt::Debug;
 
 /// A database's own words.
 pub(super) trait Dialect: Debug + Send + Sync {
-    /// Begins a transaction that will write.
+    /// Begins a transaction that will write, and that is on the disk when it is through.
     fn begin(&self) -> &'static str;
+
+    /// The same of one that may be forgotten in a power failure, and waits for no disk. A durable
+    /// one that comes later takes it along.
+    fn begin_forgetful(&self) -> &'static str;
 
     /// At the end of a `SELECT` within a transaction: locks the rows and passes over those that
     /// another transaction has locked.
@@ -32,7 +36,12 @@ impl Dialect for Sqlite {
     /// `SQLite` cannot make a writer of a reader while another process writes, so the lock is
     /// taken first, where waiting for it is possible.
     fn begin(&self) -> &'static str {
-        "BEGIN IMMEDIATE"
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; BEGIN IMMEDIATE"
+    }
+
+    /// Nor does it bring the log into the file, which is waiting for the disk, too.
+    fn begin_forgetful(&self) -> &'static str {
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; BEGIN IMMEDIATE"
     }
 
     /// Nobody else writes.
@@ -62,6 +71,10 @@ impl Dialect for Postgres {
     /// transaction, it locks. A server that only follows another refuses.
     fn begin(&self) -> &'static str {
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+    }
+
+    fn begin_forgetful(&self) -> &'static str {
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off"
     }
 
     fn skip_locked(&self) -> &'static str {

@@ -59,7 +59,7 @@ impl Database {
         if leases.is_empty() {
             return Ok(lost);
         }
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_forgetfully().await?;
         for lease in leases {
             let renewed = sqlx::query(
                 "UPDATE jobs SET lease_until = $1

@@ -164,6 +164,14 @@ impl Database {
     pub(super) async fn write(&self) -> Result<Transaction<'static, Any>, DatabaseError> {
         Ok(self.writer.begin_with(self.dialect.begin()).await?)
     }
+
+    /// The same of what may be forgotten in a power failure: it does not wait for the disk.
+    pub(super) async fn write_forgetfully(
+        &self,
+    ) -> Result<Transaction<'static, Any>, DatabaseError> {
+        let begin = self.dialect.begin_forgetful();
+        Ok(self.writer.begin_with(begin).await?)
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), DatabaseError> {
@@ -222,5 +230,24 @@ mod tests {
         assert!(crate::cause::chain(&full).contains("full"), "{full:?}");
         // The limit was that connection's own.
         statement(fill).await.expect("written by another");
+    }
+
+    #[tokio::test]
+    async fn what_may_be_forgotten_makes_nothing_else_forgetful() {
+        let folder = tempfile::tempdir().expect("folder");
+        let address = Address::file(folder.path().join("darkroom.db"));
+        let database = Database::open(&address).await.expect("opened");
+        let syncs = async |mut transaction: Transaction<'static, Any>| {
+            let level = sqlx::query_scalar("PRAGMA synchronous");
+            let level: i64 = level.fetch_one(&mut *transaction).await.expect("asked");
+            level
+        };
+        let (normal, full) = (1, 2);
+        for _ in 0..2 {
+            let forgetful = database.write_forgetfully().await.expect("begun");
+            assert_eq!(syncs(forgetful).await, normal);
+            let durable = database.write().await.expect("begun");
+            assert_eq!(syncs(durable).await, full);
+        }
     }
 }

@@ -79,15 +79,25 @@ impl Database {
         error: &JobError,
         now: UnixMillis,
     ) -> Result<Ended, DatabaseError> {
+        self.end_held(lease, Status::Failed, Some(error), now).await
+    }
+
+    /// Ends a job that was not claimed by another since.
+    pub(super) async fn end_held(
+        &self,
+        lease: &Lease,
+        status: Status,
+        error: Option<&JobError>,
+        now: UnixMillis,
+    ) -> Result<Ended, DatabaseError> {
         let mut transaction = self.write().await?;
         let held = sqlx::query("UPDATE jobs SET token = token WHERE id = $1 AND token = $2")
             .bind(&lease.job)
             .bind(lease.token)
             .execute(&mut *transaction)
             .await?;
-        let status = Status::Failed;
         let ended = held.rows_affected() == 1
-            && end(&mut transaction, &lease.job, status, Some(error), now).await?;
+            && end(&mut transaction, &lease.job, status, error, now).await?;
         transaction.commit().await?;
         Ok(ended)
     }

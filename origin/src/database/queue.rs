@@ -10,13 +10,13 @@ use darkroom_shared::trace::TraceParent;
 use sqlx::AssertSqlSafe;
 
 use super::leases::LEASE;
-use super::{
-    Database, DatabaseError, FoundCheckpoint, checkpoints, events, outcome, starts, turns,
-};
+use super::{Database, DatabaseError, FoundCheckpoint, checkpoints, events, starts, turns};
 use crate::engine::Start;
 
 /// What those hold who count jobs at work.
 const CLAIM: &str = "claim";
+/// A token is so many times the number of the claim, and what chance adds to it.
+const CLAIM_NUMBER: i64 = 1 << 32;
 
 /// What a claim took out of the queue.
 #[derive(Debug)]
@@ -44,8 +44,18 @@ pub enum Claim {
 pub struct Lease {
     /// The job.
     pub job: String,
-    /// Which of the job's claims: each has a higher one than those before.
+    /// Which of the job's claims: each has a higher one than those before. Its lower half is chance:
+    /// a claim that a power failure took back may still have its holder, and the next one, of the
+    /// same number, must be another.
     pub token: i64,
+}
+
+impl Lease {
+    /// How many claims of the job there were, with this one.
+    #[must_use]
+    pub fn claims(&self) -> i64 {
+        self.token / CLAIM_NUMBER
+    }
 }
 
 /// A job that the engine has taken up.
@@ -65,7 +75,7 @@ pub struct ClaimedJob {
     pub checkpoint: Option<FoundCheckpoint>,
     /// Previews of each.
     pub previews: u32,
-    /// How long it waited for its first claim; `None` where this is a later one.
+    /// How long it waited to be begun; `None` where it was begun before.
     pub waited: Option<Duration>,
     /// Where its spans go on.
     pub trace: Option<TraceParent>,
@@ -96,6 +106,7 @@ type ClaimRow = (
     i64,
     UnixMillis,
     Option<String>,
+    i64,
 );
 
 impl Database {
@@ -103,15 +114,20 @@ impl Database {
     /// it renews the lease. Those whose next try is not due yet are passed over, and those of
     /// accounts that have `account_limit` jobs at work; 0 is no limit.
     ///
+    /// A power failure may undo it: the job is then in the queue, as it was before. Nothing that
+    /// outlives a power failure can say more of it, for that is written later, and takes what was
+    /// written before along.
+    ///
     /// # Errors
-    /// [`DatabaseError`]; the job is still in the queue then.
+    /// [`DatabaseError`]; the job is still in the queue then, or comes back to it with the end of the
+    /// lease.
     pub async fn claim(
         &self,
         holder: &str,
         account_limit: u32,
         now: UnixMillis,
     ) -> Result<Option<Claim>, DatabaseError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_forgetfully().await?;
         let account = match account_limit {
             0 => None,
             limit => {
@@ -124,30 +140,36 @@ impl Database {
             }
         };
         let of_account = if account.is_some() {
-            "AND account = $4"
+            "AND account = $5"
         } else {
             ""
         };
         let statement = format!(
             "UPDATE jobs SET status = 'running', started_at = $1, attempts = attempts + 1,
-                             token = token + 1, lease_holder = $2, lease_until = $3
+                             token = (token / {CLAIM_NUMBER} + 1) * {CLAIM_NUMBER} + $4,
+                             lease_holder = $2, lease_until = $3
              WHERE sequence = (SELECT sequence FROM jobs
                                WHERE status = 'queued' AND run_after <= $1 {of_account}
                                ORDER BY turn, sequence LIMIT 1 {})
-             RETURNING id, token, task_id, recipe, previews, created_at, traceparent",
+             RETURNING id, token, task_id, recipe, previews, created_at, traceparent,
+                       begun_token",
             self.dialect.skip_locked()
         );
         let mut claim = sqlx::query_as(AssertSqlSafe(statement))
             .bind(now)
             .bind(holder)
-            .bind(now + LEASE.as_millis() as i64);
+            .bind(now + LEASE.as_millis() as i64)
+            // Without randomness there are worse troubles.
+            .bind(i64::from(getrandom::u32().unwrap_or_default()));
         if let Some(account) = account {
             claim = claim.bind(account);
         }
         let row: Option<ClaimRow> = claim.fetch_optional(&mut *transaction).await?;
-        let Some((id, token, task_id, recipe, previews, created_at, trace)) = row else {
+        let Some((job, token, task_id, recipe, previews, created_at, trace, begun)) = row else {
             return Ok(None);
         };
+        let lease = Lease { job, token };
+        let is_begun = begun > 0;
         let recipe: Recipe = match serde_json::from_str(&recipe) {
             Ok(recipe) => recipe,
             Err(source) => {
@@ -155,51 +177,54 @@ impl Database {
                     code: Code::Internal,
                     message: "what was stored of the request cannot be read".to_owned(),
                 };
-                outcome::end(&mut transaction, &id, Status::Failed, Some(&error), now).await?;
+                // An end is told to callers: it is written for good.
                 transaction.commit().await?;
-                return Ok(Some(Claim::Unreadable { job: id, source }));
+                self.fail(&lease, &error, now).await?;
+                let job = lease.job;
+                return Ok(Some(Claim::Unreadable { job, source }));
             }
         };
         let images: Vec<ClaimedImage> = sqlx::query_as(
             "SELECT id, position, object_key, recipe_sha256, content_type FROM images
              WHERE job_id = $1 AND stored_at IS NULL ORDER BY position",
         )
-        .bind(&id)
+        .bind(&lease.job)
         .fetch_all(&mut *transaction)
         .await?;
         if images.is_empty() {
-            outcome::end(&mut transaction, &id, Status::Succeeded, None, now).await?;
             transaction.commit().await?;
-            return Ok(Some(Claim::Complete { job: id }));
+            self.end_held(&lease, Status::Succeeded, None, now).await?;
+            return Ok(Some(Claim::Complete { job: lease.job }));
         }
-        let start = starts::get(&mut transaction, &id, &recipe).await?;
-        let checkpoint = match token {
-            1 => None,
-            _ => checkpoints::get(&mut transaction, &id).await?,
+        let start = starts::get(&mut transaction, &lease.job, &recipe).await?;
+        let checkpoint = match is_begun {
+            false => None,
+            true => checkpoints::get(&mut transaction, &lease.job).await?,
         };
-        events::append(&mut transaction, &id, events::PROGRESS, now).await?;
+        events::append(&mut transaction, &lease.job, events::PROGRESS, now).await?;
         transaction.commit().await?;
         Ok(Some(Claim::Job(Box::new(ClaimedJob {
-            lease: Lease { job: id, token },
+            lease,
             task_id,
             recipe,
             images,
             start,
             checkpoint,
             previews: previews as u32,
-            waited: (token == 1)
+            waited: (!is_begun)
                 .then(|| Duration::from_millis(now.saturating_sub(created_at).max(0) as u64)),
             trace: trace.as_deref().and_then(TraceParent::parse),
         }))))
     }
 
-    /// Records that a claimed job is begun, which a machine that dies with it pays with an attempt.
-    /// False where the lease no longer holds.
+    /// Records that a claimed job is begun, which a machine that dies with it pays with an attempt;
+    /// where the database dies in the same moment, it may go unpaid. False where the lease no longer
+    /// holds.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn begin(&self, lease: &Lease) -> Result<bool, DatabaseError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_forgetfully().await?;
         let begun = sqlx::query(
             "UPDATE jobs SET begun_token = token
              WHERE id = $1 AND token = $2 AND status = 'running'",

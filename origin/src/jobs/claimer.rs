@@ -180,7 +180,7 @@ fn attempt(traces: &Traces, job: &ClaimedJob, asked: SystemTime) -> Span {
     }
     let span = place.child_since("attempt", asked);
     span.set("darkroom.job.id", job.lease.job.clone());
-    span.set("darkroom.attempt", job.lease.token);
+    span.set("darkroom.attempt", job.lease.claims());
     span.set("darkroom.images", job.images.len() as i64);
     span.set("darkroom.model", job.recipe.model.clone());
     span.set("darkroom.steps", i64::from(job.recipe.steps_taken()));

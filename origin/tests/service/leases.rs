@@ -13,10 +13,11 @@ use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::{Format, MaskChannel, Visibility};
 use futures_util::future::join_all;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::databases::address;
+use crate::support::databases::{address, database};
 
 const LEASE_MS: i64 = LEASE.as_millis() as i64;
 
@@ -24,7 +25,7 @@ const LEASE_MS: i64 = LEASE.as_millis() as i64;
 pub struct Shared {
     pub a: Database,
     pub b: Database,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Shared {
@@ -34,7 +35,7 @@ impl Shared {
         Self {
             a: Database::open(&address).await.expect("opened"),
             b: Database::open(&address).await.expect("opened"),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -120,6 +121,20 @@ fn error() -> JobError {
     }
 }
 
+/// Asserts that nothing is taken from the holder of `old` any more.
+async fn is_unheard(database: &Database, old: &Lease, image: &str, now: i64) {
+    assert!(!database.holds(old).await.expect("asked"));
+    assert!(!database.begin(old).await.expect("asked"));
+    assert!(!database.progress(old, 1, None, now).await.expect("asked"));
+    let stored = database.image_stored(old, image, 1, "s", now).await;
+    assert_eq!(stored.expect("asked"), Stored::Unwanted);
+    assert!(!database.fail(old, &error(), now).await.expect("asked"));
+    let tried = database.try_again(old, &error(), no_pause, now).await;
+    assert_eq!(tried.expect("asked"), Tried::Lost);
+    let lost = database.renew(std::slice::from_ref(old), now).await;
+    assert_eq!(lost.expect("asked"), std::slice::from_ref(old));
+}
+
 fn no_pause(_: u32) -> Duration {
     Duration::ZERO
 }
@@ -136,15 +151,7 @@ async fn who_lost_a_job_can_do_nothing_more_about_it() {
     let second = claim(&shared.b, "b", over).await.expect("the job");
     assert!(second.lease.token > old.token);
 
-    assert!(!shared.a.holds(old).await.expect("asked"));
-    assert!(!shared.a.progress(old, 1, None, over).await.expect("asked"));
-    let stored = shared.a.image_stored(old, image, 1, "s", over).await;
-    assert_eq!(stored.expect("asked"), Stored::Unwanted);
-    assert!(!shared.a.fail(old, &error(), over).await.expect("asked"));
-    let tried = shared.a.try_again(old, &error(), no_pause, over).await;
-    assert_eq!(tried.expect("asked"), Tried::Lost);
-    let lost = shared.a.renew(std::slice::from_ref(old), over).await;
-    assert_eq!(lost.expect("asked"), std::slice::from_ref(old));
+    is_unheard(&shared.a, old, image, over).await;
     assert_eq!(shared.status(old).await, Some(Status::Running));
 
     let progress = shared.b.progress(&second.lease, 1, None, over).await;
@@ -155,6 +162,38 @@ async fn who_lost_a_job_can_do_nothing_more_about_it() {
         .await;
     assert_eq!(stored.expect("recorded"), Stored::Last);
     assert_eq!(shared.status(old).await, Some(Status::Succeeded));
+    shared.close().await;
+}
+
+#[tokio::test]
+async fn who_has_a_claim_that_a_power_failure_took_back_is_not_taken_for_the_next() {
+    let shared = Shared::open().await;
+    shared.accept(1).await;
+    let first = claim(&shared.a, "a", 1).await.expect("a job");
+    let (old, image) = (&first.lease, &first.images[0].id);
+    let mut database = database(shared.folder.path()).await;
+    let as_before = "
+        UPDATE jobs SET status = 'queued', started_at = NULL, attempts = 0, token = 0,
+                        begun_token = 0, lease_holder = NULL, lease_until = NULL;
+        DELETE FROM job_events WHERE number > 1;";
+    sqlx::raw_sql(as_before)
+        .execute(&mut database)
+        .await
+        .expect("forgotten");
+    database.close().await.expect("closed");
+    let second = claim(&shared.b, "b", 1).await.expect("the job");
+    assert_eq!(second.lease.claims(), old.claims());
+
+    is_unheard(&shared.a, old, image, 1).await;
+    let checkpoint = Checkpoint {
+        image: image.clone(),
+        step: 1,
+        numbers: "n".into(),
+        state: vec![1],
+    };
+    let kept = shared.a.keep_checkpoint(old, &checkpoint).await;
+    assert!(!kept.expect("asked"));
+    assert!(shared.b.holds(&second.lease).await.expect("asked"));
     shared.close().await;
 }
 
