@@ -18,7 +18,7 @@ use crate::cloudfront::CloudFront;
 use crate::database::{Address, Database, DatabaseError, Room};
 use crate::engine::Engine;
 use crate::housekeeping::{Invalidator, Keeper, KeeperOptions, Purge, VariantMaker};
-use crate::http::{self, App};
+use crate::http::{self, App, Tellers};
 use crate::jobs::{
     Changes, Checkpoints, Claimer, Deadlines, Delivery, Endings, EngineFailure, EngineState,
     Following, Heartbeat, JobQueue, JobQueueOptions, Pace, Phase, Places, Progress, Rounds,
@@ -206,6 +206,7 @@ impl Service {
                 phases: phases.subscribe(),
                 metrics: metrics.clone(),
             }),
+            tellers: Tellers::default(),
             metrics,
             traces: options.traces.clone(),
         };

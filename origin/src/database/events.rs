@@ -8,6 +8,9 @@ use super::{Database, DatabaseError};
 /// The name of the event for a step that is done; the others are named after the status.
 pub(super) const PROGRESS: &str = "progress";
 
+/// Events that are read at one time.
+pub const EVENTS_AT_ONCE: u32 = 200;
+
 /// One event of a job.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct StoredEvent {
@@ -72,17 +75,19 @@ impl Database {
         Ok(last as u32)
     }
 
-    /// The events of a job that come after number `after`, oldest first.
+    /// The events of a job that come after number `after`, oldest first: [`EVENTS_AT_ONCE`]
+    /// of them at most.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn events(&self, job: &str, after: u32) -> Result<Vec<StoredEvent>, DatabaseError> {
         let events = sqlx::query_as(
             "SELECT number, name, step, at, preview FROM job_events
-             WHERE job_id = $1 AND number > $2 ORDER BY number LIMIT 200",
+             WHERE job_id = $1 AND number > $2 ORDER BY number LIMIT $3",
         )
         .bind(job)
         .bind(i64::from(after))
+        .bind(i64::from(EVENTS_AT_ONCE))
         .fetch_all(&self.readers)
         .await?;
         Ok(events)

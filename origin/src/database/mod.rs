@@ -53,7 +53,7 @@ pub use address::{Address, AddressError, SqliteFile};
 pub use checkpoints::{Checkpoint, CheckpointError, FoundCheckpoint};
 pub use delete::{Deleted, Deletion, Remains, Restoring};
 pub use error::DatabaseError;
-pub use events::StoredEvent;
+pub use events::{EVENTS_AT_ONCE, StoredEvent};
 pub use images::{ListImages, Which};
 pub use invalidations::Invalidation;
 pub use joining::Joined;

@@ -7,7 +7,7 @@ use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::signature::Secret;
 use tokio::sync::watch;
 
-use super::ApiError;
+use super::{ApiError, Tellers};
 use crate::addresses::Addresses;
 use crate::database::Database;
 use crate::housekeeping::Purge;
@@ -36,6 +36,8 @@ pub struct App {
     pub phases: watch::Receiver<Phase>,
     /// Where jobs are handed in.
     pub queue: JobQueue,
+    /// What reads jobs' events for those who watch.
+    pub tellers: Tellers,
     /// How servers that callers name are reached.
     pub outbound: Outbound,
     /// What counts requests.

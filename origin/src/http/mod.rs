@@ -30,6 +30,7 @@ use darkroom_shared::request::MAX_BODY;
 
 pub use app::App;
 pub use error::ApiError;
+pub use events::Tellers;
 
 /// Every route.
 pub fn router(app: App) -> Router {

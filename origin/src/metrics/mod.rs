@@ -1,6 +1,7 @@
 //! What the service counts and measures, for Prometheus.
 //!
-//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`]. Whoever sees
+//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`],
+//! [`WatchingMetrics`]. Whoever sees
 //! something happen says so in one call. What can only be looked up (the queue, memory) is looked up
 //! when somebody asks: [`Metrics::text`].
 
@@ -8,6 +9,7 @@ mod jobs;
 mod now;
 mod requests;
 mod uploads;
+mod watching;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ pub use jobs::{JobMetrics, Stage};
 pub use now::Now;
 pub use requests::RequestMetrics;
 pub use uploads::UploadMetrics;
+pub use watching::WatchingMetrics;
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,6 +33,8 @@ pub struct Metrics {
     pub uploads: UploadMetrics,
     /// Requests of the edge.
     pub requests: RequestMetrics,
+    /// Those who watch jobs.
+    pub watching: WatchingMetrics,
     now: Now,
     registry: Arc<Registry>,
 }
@@ -41,6 +46,7 @@ impl Default for Metrics {
             jobs: JobMetrics::new(&mut registry),
             uploads: UploadMetrics::new(&mut registry),
             requests: RequestMetrics::new(&mut registry),
+            watching: WatchingMetrics::new(&mut registry),
             now: Now::new(&mut registry),
             registry: Arc::new(registry),
         }

@@ -2,11 +2,14 @@
 
 use axum::http::{Method, StatusCode};
 use base64::Engine as _;
+use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::Origin;
+use crate::metrics::{number, scrape};
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
+use crate::support::sse::Event;
+use crate::support::{Origin, until};
 
 #[tokio::test]
 async fn a_job_is_told_from_queued_to_succeeded() {
@@ -55,6 +58,89 @@ async fn a_job_is_told_from_queued_to_succeeded() {
         begun.iter().all(|at| **at == job["started_at"]),
         "{begun:?}"
     );
+    origin.stop().await;
+}
+
+/// What the metrics say of those who watch.
+async fn watching(origin: &Origin, series: &str) -> f64 {
+    number(&scrape(origin.service.admin_router()).await, series)
+}
+
+#[tokio::test]
+async fn those_who_watch_one_job_hear_all_of_it_and_share_the_reading() {
+    const WATCHERS: usize = 40;
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 12 })).await;
+    let mut watchers = Vec::new();
+    for _ in 0..WATCHERS {
+        let mut events = origin.events(&id).await;
+        events.until_step(0).await;
+        watchers.push(events);
+    }
+    assert!((watching(&origin, "darkroom_watched_jobs").await - 1.0).abs() < 0.1);
+    let watchers: Vec<_> = watchers
+        .into_iter()
+        .map(|events| tokio::spawn(events.rest()))
+        .collect();
+    let mut first = origin.events(&id).await;
+    for step in 1..12 {
+        gate.allow(1);
+        first.until_step(step).await;
+    }
+    gate.open();
+    let heard = join_all(watchers).await;
+    let all = origin.events(&id).await.rest().await;
+    let numbers: Vec<_> = all.iter().map(|event| event.id).collect();
+    for events in heard {
+        let events: Vec<_> = events
+            .expect("heard")
+            .iter()
+            .map(|event| event.id)
+            .collect();
+        // The first two were heard before.
+        assert_eq!(events, numbers[2..]);
+    }
+    let reads = watching(&origin, "darkroom_event_reads_total").await;
+    let each_for_itself = WATCHERS * numbers.len();
+    assert!(reads < (each_for_itself / 2) as f64, "{reads} reads");
+    until(async || watching(&origin, "darkroom_watched_jobs").await < 0.1).await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_too_slow_to_hear_reads_what_it_missed() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 40 })).await;
+    let mut slow = origin.events(&id).await;
+    slow.until_step(0).await;
+    let mut quick = origin.events(&id).await;
+    for step in 1..40 {
+        gate.allow(1);
+        quick.until_step(step).await;
+    }
+    gate.open();
+    let all = origin.events(&id).await.rest().await;
+    let heard = slow.rest().await;
+    let numbers = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+    assert_eq!(numbers(&heard), numbers(&all)[2..]);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn when_the_last_who_watches_is_gone_nothing_is_left_and_others_may_come() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine).await;
+    let id = origin.submit(&json!({ "prompt": "p", "steps": 3 })).await;
+    for step in 0..3 {
+        let mut events = origin.events(&id).await;
+        events.until_step(step).await;
+        drop(events);
+        until(async || watching(&origin, "darkroom_watched_jobs").await < 0.1).await;
+        gate.allow(1);
+    }
+    assert_eq!(origin.finished(&id).await["status"], "succeeded");
     origin.stop().await;
 }
 
