@@ -40,6 +40,24 @@ async fn killed_in_the_middle_of_a_step() {
     assert_eq!(books.pictures, 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_in_the_middle_of_the_second_of_two_pictures() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let fields = json!({ "steps": 50, "n": 2 });
+    let ids = world.submit(&origin, 2, fields).await;
+    world
+        .until(&origin, &ids[0], |job| {
+            job["progress"]["step"].as_u64() > Some(51)
+        })
+        .await;
+    origin.kill();
+    let origin = world.start("a").await;
+    let fault = "origin killed mid-step of picture 2 of 2";
+    assert_eq!(world.check(fault, &origin).await.pictures, 2);
+}
+
 /// The digest of a job's picture.
 async fn digest(world: &World, origin: &Process, id: &str) -> Value {
     world
@@ -148,8 +166,11 @@ async fn killed_in_the_middle_of_an_upload() {
     let world = World::new().await;
     world.bucket.set(Mood::HoldsUploads);
     let mut origin = world.start("a").await;
-    world.submit(&origin, 3, json!({ "steps": 1 })).await;
-    world.bucket.uploads_after(2).await;
+    world.submit(&origin, 1, json!({ "steps": 1 })).await;
+    world
+        .submit(&origin, 2, json!({ "steps": 1, "n": 2 }))
+        .await;
+    world.bucket.uploads_after(3).await;
     origin.kill();
     world.bucket.set(Mood::Well);
     let origin = world.start("a").await;
@@ -163,13 +184,35 @@ async fn killed_between_upload_and_commit() {
     let world = World::new().await;
     world.bucket.set(Mood::HoldsAnswers);
     let mut origin = world.start("a").await;
-    world.submit(&origin, 3, json!({ "steps": 1 })).await;
-    until(async || world.bucket.done() == 3).await;
+    world.submit(&origin, 1, json!({ "steps": 1 })).await;
+    world
+        .submit(&origin, 2, json!({ "steps": 1, "n": 2 }))
+        .await;
+    until(async || world.bucket.done() == 5).await;
     origin.kill();
     world.bucket.set(Mood::Well);
     let origin = world.start("a").await;
     let books = world.check("origin killed between upload and commit", &origin);
     assert_eq!(books.await.pictures, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn killed_between_upload_and_commit_of_the_second_of_two_pictures() {
+    let world = World::new().await;
+    let mut origin = world.start("a").await;
+    let fields = json!({ "steps": 50, "n": 2 });
+    let ids = world.submit(&origin, 2, fields).await;
+    until(async || world.bucket.done() == 1).await;
+    world.bucket.set(Mood::HoldsAnswers);
+    until(async || world.bucket.done() == 2).await;
+    let job = world.job(&origin, &ids[0]).await.expect("a job");
+    assert_eq!(job["status"], "running");
+    origin.kill();
+    world.bucket.set(Mood::Well);
+    let origin = world.start("a").await;
+    let fault = "the same of picture 2 of 2";
+    assert_eq!(world.check(fault, &origin).await.pictures, 2);
 }
 
 /// The same job, handed in again and again: at once, after the origin was killed, and after it

@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use url::Url;
 
-use super::proxy::{Behind, Proxy};
+use super::proxy::{Behind, Proxy, Troubles};
 use super::world::{Start, World};
-use crate::support::{databases, on_postgres};
+use crate::support::{databases, on_postgres, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scripts/test faults"]
@@ -33,11 +33,8 @@ async fn the_database_is_restarted() {
     assert_eq!(books.pictures, 4);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "scripts/test faults"]
-async fn connections_to_the_database_are_cut_and_slow() {
-    const FAULT: &str = "connections to PostgreSQL cut and slow";
-    let world = World::new().await;
+/// A proxy before the server, and how an origin is started that goes through it.
+async fn proxied(world: &World) -> (Proxy, Start) {
     let mut url: Url = databases::url(world.folder()).await.parse().expect("a URL");
     let socket = url.query_pairs().find(|(name, _)| name == "host");
     let socket = PathBuf::from(socket.expect("a socket").1.as_ref()).join(".s.PGSQL.5432");
@@ -49,11 +46,57 @@ async fn connections_to_the_database_are_cut_and_slow() {
         database: Some(url.into()),
         ..Start::default()
     };
+    (proxy, start)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn connections_to_the_database_are_cut_and_slow() {
+    const FAULT: &str = "connections to PostgreSQL cut and slow";
+    let world = World::new().await;
+    let (proxy, start) = proxied(&world).await;
     let origin = world.start_with("a", start).await;
     world.submit(&origin, 4, json!({ "steps": 20 })).await;
     proxy.troubles.delays.store(40, Ordering::SeqCst);
     proxy.troubles.cuts.store(4, Ordering::SeqCst);
     let books = world.check(FAULT, &origin).await;
+    assert_eq!(books.pictures, 4);
+}
+
+/// Not what a message says, but where one begins: whatever else becomes another on the way nobody can
+/// see without TLS, which ends the connection.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn what_is_said_to_the_database_is_corrupted() {
+    corrupted("bytes to PostgreSQL corrupted", |troubles| {
+        &troubles.garbled_out
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn what_the_database_says_is_corrupted() {
+    corrupted("bytes from PostgreSQL corrupted", |troubles| {
+        &troubles.garbled_in
+    })
+    .await;
+}
+
+async fn corrupted(fault: &str, direction: impl Fn(&Troubles) -> &AtomicUsize) {
+    let world = World::new().await;
+    let (proxy, start) = proxied(&world).await;
+    let origin = world.start_with("a", start).await;
+    for fields in [json!({ "steps": 20 }), json!({ "steps": 20, "n": 2 })] {
+        let ids = world.submit(&origin, 2, fields).await;
+        let garbled = direction(&proxy.troubles);
+        world
+            .until(&origin, &ids[0], |job| job["status"] != "queued")
+            .await;
+        garbled.store(5, Ordering::SeqCst);
+        until(async || garbled.load(Ordering::SeqCst) == 0).await;
+    }
+    let books = world.check(fault, &origin).await;
     assert_eq!(books.pictures, 4);
 }
 
@@ -65,7 +108,9 @@ async fn of_two_origins_on_one_database_one_is_killed() {
     let world = World::new().await;
     let mut first = world.start("a").await;
     let second = world.start("b").await;
-    let ids = world.submit(&first, 6, json!({ "steps": 50 })).await;
+    let mut ids = world.submit(&first, 3, json!({ "steps": 50 })).await;
+    let fields = json!({ "steps": 50, "n": 2 });
+    ids.extend(world.submit(&first, 3, fields).await);
     world
         .until(&second, &ids[1], |job| job["status"] == "running")
         .await;

@@ -26,6 +26,10 @@ pub struct Troubles {
     pub corruptions: AtomicUsize,
     /// Pieces that wait for 50 ms.
     pub delays: AtomicUsize,
+    /// Pieces of what the origin sends whose first byte becomes none of ASCII.
+    pub garbled_out: AtomicUsize,
+    /// The same of what it is sent.
+    pub garbled_in: AtomicUsize,
 }
 
 /// A proxy on 127.0.0.1; its end is the end of all its connections.
@@ -89,7 +93,7 @@ async fn carry(
     let (mut from_server, mut to_server) = split(server);
     tokio::select! {
         () = sent(&mut from_origin, &mut to_server, troubles) => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_origin) => {}
+        () = answered(&mut from_server, &mut to_origin, troubles) => {}
     }
 }
 
@@ -108,12 +112,32 @@ async fn sent(
         if length > 8_192 && one_of(&troubles.corruptions) {
             piece[length - 100] ^= 1;
         }
+        if one_of(&troubles.garbled_out) {
+            piece[0] ^= 0x80;
+        }
         if one_of(&troubles.delays) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         carried += length;
         if carried > CUT_AFTER && one_of(&troubles.cuts) {
             return;
+        }
+        if to.write_all(&piece[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Carries what the origin is sent.
+async fn answered(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    troubles: &Troubles,
+) {
+    let mut piece = vec![0; 16_384];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        if one_of(&troubles.garbled_in) {
+            piece[0] ^= 0x80;
         }
         if to.write_all(&piece[..length]).await.is_err() {
             return;

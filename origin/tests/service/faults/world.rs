@@ -20,7 +20,8 @@ use crate::support::{LIMIT, database, databases, until};
 pub struct World {
     pub bucket: TestBucket,
     folder: TempDir,
-    accepted: Mutex<Vec<String>>,
+    /// Jobs, and how many pictures were ordered of each.
+    accepted: Mutex<Vec<(String, usize)>>,
 }
 
 /// How an origin is started, where not as the others.
@@ -154,9 +155,10 @@ impl World {
             _ => return None,
         };
         let id = job["id"].as_str()?.to_owned();
+        let ordered = body["n"].as_u64().unwrap_or(1) as usize;
         let mut accepted = self.accepted.lock().expect("books");
-        if !accepted.contains(&id) {
-            accepted.push(id.clone());
+        if !accepted.iter().any(|(known, _)| *known == id) {
+            accepted.push((id.clone(), ordered));
         }
         Some(id)
     }
@@ -184,7 +186,7 @@ impl World {
             ["succeeded", "failed", "canceled"].contains(&job["status"].as_str().unwrap_or(""))
         };
         // Three times the limit: two leases of the dead, and pauses, may have to pass.
-        for id in &accepted {
+        for (id, _) in &accepted {
             let waiting = async {
                 while !self.job(origin, id).await.is_some_and(|job| ended(&job)) {
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -197,10 +199,12 @@ impl World {
             accepted: accepted.len(),
             ..Books::default()
         };
-        for id in &accepted {
+        for (id, ordered) in &accepted {
             let job = self.job(origin, id).await.unwrap_or_default();
             match job["status"].as_str() {
-                Some("succeeded") if self.has_its_pictures(&job).await => books.pictures += 1,
+                Some("succeeded") if self.has_its_pictures(&job, *ordered).await => {
+                    books.pictures += 1;
+                }
                 Some("failed") if job["error"]["code"].is_string() => books.failures += 1,
                 _ => {
                     eprintln!("lost: {job}\n{}", origin.log());
@@ -208,13 +212,13 @@ impl World {
                 }
             }
         }
-        books.twice = self.twice().await;
+        books.twice = self.twice(&accepted).await;
         books.orphans = self.orphans().await;
         books
     }
 
-    /// Whether what a job tells of is in the store as it tells.
-    async fn has_its_pictures(&self, job: &Value) -> bool {
+    /// Whether what a job tells of is in the store as it tells, and as many as were ordered.
+    async fn has_its_pictures(&self, job: &Value, ordered: usize) -> bool {
         let images = job["images"].as_array().cloned().unwrap_or_default();
         for image in &images {
             let key = image["key"].as_str().unwrap_or("");
@@ -227,21 +231,25 @@ impl World {
                 return false;
             }
         }
-        !images.is_empty()
+        images.len() == ordered
     }
 
-    async fn twice(&self) -> usize {
+    async fn twice(&self, accepted: &[(String, usize)]) -> usize {
         let mut database = database(self.folder.path()).await;
-        let twice: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM jobs WHERE
-                (SELECT COUNT(*) FROM job_events WHERE job_id = jobs.id
-                 AND name IN ('succeeded', 'failed', 'canceled')) > 1
-                OR (SELECT COUNT(*) FROM images WHERE job_id = jobs.id) > 1",
-        )
-        .fetch_one(&mut database)
-        .await
-        .expect("asked");
-        twice as usize
+        let mut twice = 0;
+        for (id, ordered) in accepted {
+            let (ends, images): (i64, i64) = sqlx::query_as(
+                "SELECT (SELECT COUNT(*) FROM job_events WHERE job_id = $1
+                         AND name IN ('succeeded', 'failed', 'canceled')),
+                        (SELECT COUNT(*) FROM images WHERE job_id = $1)",
+            )
+            .bind(id)
+            .fetch_one(&mut database)
+            .await
+            .expect("asked");
+            twice += usize::from(ends > 1 || images as usize > *ordered);
+        }
+        twice
     }
 
     async fn orphans(&self) -> usize {
