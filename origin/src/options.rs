@@ -39,7 +39,11 @@ impl TryFrom<Config> for ServiceOptions {
             },
             cloudfront: config.distribution.map(CloudFront::new),
             data_dir: config.data_dir,
-            outbound: Outbound::new(config.allowed_networks, SystemLookup)?,
+            outbound: Outbound::trusting(
+                config.allowed_networks,
+                SystemLookup,
+                &config.outbound_ca,
+            )?,
             traces: Traces::default(),
         })
     }

@@ -5,6 +5,7 @@
 //! `values` or by a check of its own, and [`Config::read`] puts all together, or reports everything
 //! that is wrong at once.
 
+mod authorities;
 mod bucket;
 mod distribution;
 mod error;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use super::authorities::authorities;
 use super::bucket::Bucket;
 use super::distribution::Distribution;
 use super::error::ConfigError;
@@ -61,6 +63,8 @@ pub struct Config {
     pub distribution: Option<Distribution>,
     /// [`settings::ALLOWED_NETWORKS`].
     pub allowed_networks: Reach,
+    /// [`settings::OUTBOUND_CA`].
+    pub outbound_ca: Vec<CertificateDer<'static>>,
     /// [`settings::LOG`].
     pub log: String,
 }
@@ -143,6 +147,7 @@ impl Config {
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
+        let outbound_ca = reader.optional(&settings::OUTBOUND_CA, authorities);
         let log = reader.log();
         Some(Self {
             listen: listen?,
@@ -166,6 +171,7 @@ impl Config {
             cloudfront_domain,
             distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
+            outbound_ca: outbound_ca.unwrap_or_default(),
             log: log?,
             data_dir: data_dir?,
         })
@@ -221,6 +227,7 @@ pub(super) mod tests {
             ("AWS_CLOUDFRONT_DISTRIBUTION_ID", "d111.cloudfront.net"),
             ("AWS_CLOUDFRONT_ENDPOINT", "cloudfront"),
             ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
+            ("DARKROOM_OUTBOUND_CA", "/nowhere.pem"),
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),

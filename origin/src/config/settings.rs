@@ -88,6 +88,8 @@ settings! {
         "Address of another server that is told as CloudFront is.";
     ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",
         "Networks that webhooks and pictures' addresses may lead to although they are not public, without TLS too: `10.0.0.0/8,127.0.0.1`, say. Give the edge the same as `ALLOWED_NETWORKS`.";
+    OUTBOUND_CA = "DARKROOM_OUTBOUND_CA", "outbound_ca", Some("outbound-ca"), "",
+        "File (PEM) of certificate authorities that webhooks' receivers and servers of pictures may have their certificates from, besides those that the system trusts.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",
         "What to log, in the syntax of `RUST_LOG`, which is read where this is unset.";
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use darkroom_shared::outside::Reach;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Certificate, Client, Response};
+use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
@@ -52,8 +53,25 @@ impl Outbound {
     /// # Errors
     /// The system's certificates cannot be read.
     pub fn new(reach: Reach, lookup: impl Lookup + 'static) -> Result<Self, reqwest::Error> {
+        Self::trusting(reach, lookup, &[])
+    }
+
+    /// The same, which trust `authorities` as they do those of the system.
+    ///
+    /// # Errors
+    /// The same, and that one of them is no certificate.
+    pub fn trusting(
+        reach: Reach,
+        lookup: impl Lookup + 'static,
+        authorities: &[CertificateDer<'_>],
+    ) -> Result<Self, reqwest::Error> {
         // An error says that this process has chosen before, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
+        let authorities: Result<Vec<_>, _> = authorities
+            .iter()
+            .map(|authority| Certificate::from_der(authority))
+            .collect();
+        let authorities = authorities?;
         let reach = Arc::new(reach);
         let lookup: Arc<dyn Lookup> = Arc::new(lookup);
         let client = |is_plain| {
@@ -72,6 +90,7 @@ impl Outbound {
                 // Each call is judged anew.
                 .pool_max_idle_per_host(0)
                 .https_only(!is_plain)
+                .tls_certs_merge(authorities.iter().cloned())
                 .build()
         };
         Ok(Self {

@@ -1,11 +1,16 @@
 //! Callers are told how their jobs ended.
 
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use darkroom_origin::outbound::{Lookup, Outbound};
+use darkroom_shared::outside::Reach;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use standardwebhooks::Webhook;
@@ -14,7 +19,7 @@ use tokio::sync::Notify;
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
 use crate::support::receiver::{Asked, Receiver, Reply};
-use crate::support::{Origin, Setup, database, until};
+use crate::support::{Origin, Setup, database, tls, until};
 
 async fn secret(origin: &Origin, method: Method, caller: &str) -> Value {
     let call = Call::new(method, "/api/webhooks/secret").by(caller);
@@ -101,6 +106,49 @@ fn is_signed_by_hand(asked: &Asked, secret: &str) -> bool {
         .header("webhook-signature")
         .split(' ')
         .any(|signed| signed == signature)
+}
+
+/// Every name is this machine's.
+#[derive(Debug)]
+struct Here;
+
+impl Lookup for Here {
+    fn lookup(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async { Ok(vec![Ipv4Addr::LOCALHOST.into()]) })
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_must_prove_to_be_who_it_is_by_an_authority_that_is_trusted() {
+    let receiver = Receiver::secure().await;
+    let reach = || Reach::parse("127.0.0.1").expect("a network");
+    let told = async |name: &str, authorities: &[_]| {
+        let outbound = Outbound::trusting(reach(), Here, authorities).expect("clients");
+        let origin = Origin::start(Setup {
+            outbound,
+            ..Setup::default()
+        })
+        .await;
+        let url = format!("https://{name}:{}/hook", receiver.address.port());
+        let job = origin
+            .submit(&json!({ "prompt": "p", "webhook_url": url }))
+            .await;
+        origin.finished(&job).await;
+        let attempt = async || {
+            let newest = deliveries(&origin, "alice").await.into_iter().next();
+            newest.and_then(|newest| newest["attempts"].get(0).cloned())
+        };
+        until(async || attempt().await.is_some()).await;
+        let attempt = attempt().await.expect("an attempt");
+        origin.stop().await;
+        attempt["status"].clone()
+    };
+    let ours = [tls::authority()];
+    assert_eq!(told("receiver.test", &[]).await, Value::Null);
+    assert_eq!(told("another.test", &ours).await, Value::Null);
+    assert_eq!(receiver.asked().len(), 0);
+    assert_eq!(told("receiver.test", &ours).await, 204);
+    assert_eq!(receiver.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub mod hang_up;
 pub mod moto;
 pub mod receiver;
 pub mod sse;
+pub mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub struct Setup {
     pub keeping: KeeperOptions,
     pub traces: Traces,
     pub cloudfront: Option<CloudFront>,
+    pub outbound: Outbound,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -72,6 +74,7 @@ impl Default for Setup {
             keeping: KeeperOptions::default(),
             traces: Traces::default(),
             cloudfront: None,
+            outbound: outbound(),
             shares: None,
         }
     }
@@ -134,7 +137,7 @@ impl Origin {
             keeping: setup.keeping,
             cloudfront: setup.cloudfront,
             data_dir: folder.to_owned(),
-            outbound: outbound(),
+            outbound: setup.outbound,
             traces: setup.traces,
         };
         let engine = setup.engine;

@@ -1,6 +1,7 @@
 //! A server of somebody else's, which does as a test says.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,12 +10,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use axum::serve::Listener;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::until;
+use super::{tls, until};
 
 /// What was asked.
 #[derive(Clone)]
@@ -57,6 +59,18 @@ impl Receiver {
     pub async fn at(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        Self::on(listener, address)
+    }
+
+    /// One that is `receiver.test`, as an authority says that the system does not know.
+    pub async fn secure() -> Self {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = tcp.local_addr().expect("an address");
+        let tls = tls::acceptor();
+        Self::on(tls::Secure { tcp, tls }, address)
+    }
+
+    fn on(listener: impl Listener<Addr: Debug>, address: SocketAddr) -> Self {
         let inner = Arc::new(Mutex::new(Inner::default()));
         let router = Router::new()
             .fallback(answer)
