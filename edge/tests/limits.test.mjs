@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { LIMIT, problem, useEdge, wranglerToml } from "./harness.mjs";
-import { json, refuse } from "./origin.mjs";
+import { MODEL, json, refuse } from "./origin.mjs";
 
 const edge = useEdge();
 
@@ -231,14 +231,17 @@ describe("requests a minute", () => {
   test("are counted over all calls of a key that has a rate of its own", LIMIT, async () => {
     useJobs();
     const { key } = await edge.newKey({ rate_per_minute: 3 });
-    const calls = [() => edge.fetch("/api/jobs", { key }), () => generate(key)];
+    edge.origin.models = [MODEL];
+    const calls = ["/api/jobs", "/v1/models"].map((path) => () => edge.fetch(path, { key }));
+    calls.push(() => generate(key));
     // The minute may turn in between: then there is a fourth, but never a sixth.
     const answers = [];
     while (answers.at(-1)?.status !== 429) {
-      answers.push(await calls[answers.length % 2]());
+      answers.push(await calls[answers.length % 3]());
       assert.ok(answers.length <= 7);
     }
     assert.ok(answers.length >= 4);
+    assert.ok(answers.every(({ headers }) => headers.has("ratelimit")));
     const refused = answers.at(-1);
     assert.equal(left(refused).requests.r, 0);
     const seconds = Number(refused.headers.get("retry-after"));
