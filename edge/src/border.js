@@ -90,3 +90,19 @@ export async function askObject(object, message) {
   const answer = await object.fetch("https://object/", { method: "POST", body: message });
   return answer.text();
 }
+
+/** How long a call goes on whose caller has left, in milliseconds: the platform ends it at 30 seconds. */
+const WITHOUT_CALLER = 25_000;
+
+/**
+ * Has a call go on where its caller hangs up, and then says something to a Durable Object: its
+ * header, a name and a value in turn, a line each.
+ */
+export function whenLeft(request, context, object, header) {
+  const [name, value] = header.split("\n");
+  const goOn = async () => {
+    await new Promise((resolve) => setTimeout(resolve, WITHOUT_CALLER));
+    await object.fetch("https://object/", { method: "POST", headers: { [name]: value } });
+  };
+  request.signal.addEventListener("abort", () => context.waitUntil(goOn()));
+}

@@ -18,7 +18,7 @@ use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::pictures::body_of;
 use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
-use crate::{body, log, objects, random, respond, settings};
+use crate::{body, border, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -51,8 +51,9 @@ pub async fn once(
     };
     check(&key)?;
     // Neither has a line break, and both may have anything else between them.
-    let object = format!("{}\n{key}", caller.as_str());
-    let object = objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &object)?;
+    let name = format!("{}\n{key}", caller.as_str());
+    let object = || objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &name);
+    let (object, left) = (object()?, object()?.into_rpc());
     let begin = Message::Begin {
         digest: digest(&call).await?,
         attempt: random::sortable_id(now())?,
@@ -65,6 +66,11 @@ pub async fn once(
         Verdict::Other => return Err(other()),
         Verdict::Begun(attempt) => call.attempt = Some(attempt),
     }
+
+    // Whoever hangs up mostly comes again: to an answer, or at least to the same job.
+    let reopen = serde_json::to_string(&Message::Reopen).map_err(worker::Error::from)?;
+    let context = call.context.as_ref();
+    border::when_left(&call.request, context, &left, &format!("{HEADER}\n{reopen}"));
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let response = respond::response(work(call).await, &path, &request_id)?;
