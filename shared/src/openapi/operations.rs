@@ -103,7 +103,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonBody("GenerateRequest")),
         answers: &[(200, Json("Generated")), (202, Json("Generated"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Prefer", "Idempotency-Key"],
+        parameters: &["Prefer", "Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/api/media/generate-image",
@@ -194,7 +194,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(OptionalJson("RegenerateRequest")),
         answers: &[(200, Json("Generated")), (202, Json("Generated"))],
         problems: &[ANY, KEYED, THING, SENT, ONCE, ORIGIN],
-        parameters: &["Prefer", "Idempotency-Key"],
+        parameters: &["Prefer", "Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/api/images/{id}/regenerate",
@@ -327,7 +327,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonBody("OpenAiGeneration")),
         answers: &[(200, JsonOrEvents("OpenAiImages"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Idempotency-Key"],
+        parameters: &["Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/v1/images/generations",
@@ -339,7 +339,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonOrForm("OpenAiEdit")),
         answers: &[(200, JsonOrEvents("OpenAiImages"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Idempotency-Key"],
+        parameters: &["Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/v1/images/edits",
