@@ -183,6 +183,8 @@ describe("an edit", () => {
     await invalid([["prompt", "p"]], "image");
     await invalid([["prompt", "p"], ["image", file(Buffer.from("GIF89a"))]], "image");
     await invalid([["prompt", "p"], ["image[]", file()], ["image[]", file()]], "image");
+    await invalid([["prompt", "p"], ["image", file()], ["image", file()]], "image");
+    await invalid([["prompt", "p"], ["prompt", "q"], ["image", file()]], "prompt");
     await invalid([["prompt", "p"], ["image", file()], ["mask", file(Buffer.alloc(9))]], "mask");
     await invalid([["prompt", "p"], ["image", file()], ["darkroom[colour]", "red"]], "darkroom.colour");
     const address = { prompt: "p", image: "https://10.0.0.1/a.png" };
