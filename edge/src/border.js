@@ -96,7 +96,7 @@ const WITHOUT_CALLER = 25_000;
 
 /**
  * Has a call go on where its caller hangs up, and then says something to a Durable Object: its
- * header, a name and a value in turn, a line each.
+ * header, a name and a value in turn, a line each. What is given back takes that back.
  */
 export function whenLeft(request, context, object, header) {
   const [name, value] = header.split("\n");
@@ -104,5 +104,7 @@ export function whenLeft(request, context, object, header) {
     await new Promise((resolve) => setTimeout(resolve, WITHOUT_CALLER));
     await object.fetch("https://object/", { method: "POST", headers: { [name]: value } });
   };
-  request.signal.addEventListener("abort", () => context.waitUntil(goOn()));
+  const left = () => context.waitUntil(goOn());
+  request.signal.addEventListener("abort", left);
+  return () => request.signal.removeEventListener("abort", left);
 }

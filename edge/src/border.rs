@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::js_sys::{Object, Promise, Uint8Array};
+use worker::js_sys::{Function, Object, Promise, Uint8Array};
 use worker::{Env, Response, ResponseBody, worker_sys};
 
 use crate::bindings::Namespace;
@@ -35,14 +35,14 @@ extern "C" {
     #[wasm_bindgen(js_name = askObject)]
     pub fn ask_object(object: &Object, message: &str) -> Promise;
     /// Has a call go on for a while where its caller hangs up, and then says something to a Durable
-    /// Object, in this header (name and value, a line each).
+    /// Object, in this header (name and value, a line each). What is given back takes that back.
     #[wasm_bindgen(js_name = whenLeft)]
     pub fn when_left(
         request: &web_sys::Request,
         context: &worker_sys::Context,
         object: &Object,
         header: &str,
-    );
+    ) -> Function;
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,

@@ -52,7 +52,8 @@ test("who breaks off waiting is no longer waited for", LIMIT, async () => {
 test("who breaks off under /v1 is no longer waited for, nor is the job followed", LIMIT, async () => {
   const studio = useStudio(edge);
   const accept = edge.origin.answer;
-  for (const stream of [false, true]) {
+  const keyed = `Idempotency-Key: ${randomUUID()}\r\n`;
+  for (const [stream, headers] of [[false, ""], [true, ""], [true, keyed]]) {
     const followed = new Promise((resolve) => {
       edge.origin.answer = (request, response, body) => {
         if (request.method === "POST") return accept(request, response, body);
@@ -63,13 +64,13 @@ test("who breaks off under /v1 is no longer waited for, nor is the job followed"
       };
     });
     const body = JSON.stringify({ prompt: "p", stream });
-    const socket = begin("POST", "/v1/images/generations", { length: body.length, body });
+    const socket = begin("POST", "/v1/images/generations", { headers, length: body.length, body });
     const { closed } = await followed;
     if (stream) await once(socket, "data");
     socket.resetAndDestroy();
     await closed;
   }
-  assert.equal(studio.asked.length, 2);
+  assert.equal(studio.asked.length, 3);
 });
 
 test("half a body is no request", LIMIT, async () => {

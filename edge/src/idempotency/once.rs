@@ -7,6 +7,7 @@ use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use wasm_bindgen::JsValue;
 use worker::js_sys::Uint8Array;
 use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder};
 
@@ -70,7 +71,8 @@ pub async fn once(
     // Whoever hangs up mostly comes again: to an answer, or at least to the same job.
     let reopen = serde_json::to_string(&Message::Reopen).map_err(worker::Error::from)?;
     let context = call.context.as_ref();
-    border::when_left(&call.request, context, &left, &format!("{HEADER}\n{reopen}"));
+    let header = format!("{HEADER}\n{reopen}");
+    let ends_with_caller = border::when_left(&call.request, context, &left, &header);
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let response = respond::response(work(call).await, &path, &request_id)?;
@@ -82,6 +84,10 @@ pub async fn once(
                 format_args!("a call could not be reopened: {failure}"),
             );
         }
+        // A stream is its reader's alone.
+        ends_with_caller
+            .call0(&JsValue::UNDEFINED)
+            .map_err(worker::Error::from)?;
         return Ok(response);
     }
     let answer = read_whole(response).await?;
