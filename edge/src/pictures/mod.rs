@@ -19,7 +19,7 @@ use worker::{Cache, Headers, ResponseBody, ResponseBuilder};
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::routes::not_found;
-use crate::{bindings, border, log};
+use crate::{allowance, auth, bindings, border, log};
 use answer::Found;
 use stored::Picture;
 
@@ -56,6 +56,8 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
         }
     }
 
+    // No key is needed to come as far as this.
+    allowance::check_burst(call, &auth::from(call)).await?;
     let Picture { headers, bytes } = stored::picture(call).await?;
     let keep = ResponseBuilder::new()
         .with_headers(headers.clone())
