@@ -79,6 +79,21 @@ export async function hasAny(namespace, names) {
   return found.some((value) => value !== null);
 }
 
+/** Writes a text into a KV namespace, with these options in JSON. */
+export async function putText(namespace, name, text, options) {
+  await namespace.put(name, text, JSON.parse(options));
+}
+
+/** What a KV namespace lists, by these options in JSON, as JSON. */
+export async function listNames(namespace, options) {
+  return JSON.stringify(await namespace.list(JSON.parse(options)));
+}
+
+/** Runs a statement with these values, a list in JSON: its rows, as lists too. */
+export function runSql(sql, statement, values) {
+  return JSON.stringify([...sql.exec(statement, ...(JSON.parse(values) ?? [])).raw()]);
+}
+
 /** Whether the platform's limiter lets one more of these through. */
 export async function mayPass(limiter, key) {
   return (await limiter.limit({ key })).success;

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::js_sys::{Function, Object, Promise, Uint8Array};
 use worker::{Env, Response, ResponseBody, worker_sys};
 
-use crate::bindings::Namespace;
+use crate::kv::Namespace;
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -43,6 +43,15 @@ extern "C" {
         object: &Object,
         header: &str,
     ) -> Function;
+    /// Runs a statement with these values, a list in JSON: its rows, as lists too.
+    #[wasm_bindgen(catch, js_name = runSql)]
+    pub fn run_sql(sql: &JsValue, statement: &str, values: &str) -> Result<String, JsValue>;
+    /// Writes a text into a KV namespace, with these options in JSON.
+    #[wasm_bindgen(js_name = putText)]
+    pub fn put_text(namespace: &Namespace, name: &str, text: &str, options: &str) -> Promise;
+    /// What a KV namespace lists, by these options in JSON, as JSON.
+    #[wasm_bindgen(js_name = listNames)]
+    pub fn list_names(namespace: &Namespace, options: &str) -> Promise;
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,

@@ -19,7 +19,7 @@ use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::pictures::body_of;
 use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
-use crate::{body, border, log, objects, random, respond, settings};
+use crate::{body, border, json, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -61,7 +61,7 @@ pub async fn once(
     };
     let found = objects::send(&object, request(&begin, None)?, LIMIT).await?;
     let verdict = found.headers.get(HEADER)?.unwrap_or_default();
-    match serde_json::from_str(&verdict).map_err(worker::Error::from)? {
+    match json::read(verdict).map_err(worker::Error::from)? {
         Verdict::Done(head) => return replay(&call, &head, &found).await,
         Verdict::Running => return Err(running()),
         Verdict::Other => return Err(other()),

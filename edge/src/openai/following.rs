@@ -17,10 +17,10 @@ use worker::{ByteStream, Delay};
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::log;
 use crate::origin::{self, Ask};
 use crate::sending::{Opened, unreachable_origin};
 use crate::settings::Origin;
+use crate::{json, log};
 
 /// The origin says every 15 seconds that it is still there.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -190,7 +190,7 @@ struct Told {
 }
 
 fn news(name: &str, data: &str) -> Result<Option<News>, Failure> {
-    let told: Told = serde_json::from_slice(data.as_bytes()).map_err(|_| unreachable_origin())?;
+    let told: Told = json::read(data).map_err(|_| unreachable_origin())?;
     match Status::parse(name) {
         None => Ok(told.preview.map(News::Preview)),
         Some(Status::Queued | Status::Running) => Ok(None),
