@@ -80,7 +80,7 @@ fn store(call: &Call) -> Result<Namespace, Failure> {
     bindings::recipes(&call.env).ok_or_else(|| settings::unbound(settings::RECIPES))
 }
 
-fn path(key: &str) -> String {
+pub(super) fn path(key: &str) -> String {
     format!("/{key}")
 }
 
