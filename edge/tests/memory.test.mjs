@@ -82,9 +82,9 @@ describe("callers who wait for the same pictures", () => {
   test("have given their bodies away", LIMIT, async () => {
     edge.origin.models = [MODEL];
     const held = new Promise((resolve) => (edge.origin.answer = (_, response) => resolve(response)));
-    const body = JSON.stringify({ prompt: "p", seed: 1, init_image: url(IMAGE) });
+    const body = JSON.stringify({ prompt: "p", seed: 1, init_image: url(MASK) });
     const [calls, sizes] = [[], []];
-    while (calls.length < 3) {
+    while (calls.length < 4) {
       calls.push(edge.generate(body));
       while ((await memory(edge)).boarded < calls.length);
       if (calls.length === 1) await held;
