@@ -180,10 +180,14 @@ async fn verify(call: &Call, token: &str) -> Result<Caller, Failure> {
     Ok(tokens::verify(call, &issuer, token).await?.into())
 }
 
-/// What callers are told apart by of whom nothing else is known.
+/// What callers are told apart by of whom nothing else is known: their address, or of IPv6 the
+/// network, for whoever has one address there has all of its 2^64.
 pub fn from(call: &Call) -> String {
     let address = call.header("cf-connecting-ip").unwrap_or_default();
-    format!("from:{address}")
+    // As RFC 5952 writes them: two colons stand for all zeros up to the network's end, or beyond.
+    let network = address.split("::").next().unwrap_or_default();
+    let network: Vec<_> = network.split(':').take(4).collect();
+    format!("from:{}", network.join(":"))
 }
 
 fn unknown() -> Failure {

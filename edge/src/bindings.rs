@@ -2,22 +2,12 @@
 
 use std::cell::RefCell;
 
-use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
-use worker::js_sys::{Promise, Reflect};
+use worker::js_sys::Reflect;
 use worker::{AnalyticsEngineDataset, Env};
 
+use crate::kv::Namespace;
 use crate::settings;
-
-#[wasm_bindgen]
-extern "C" {
-    /// A KV namespace, as far as it is read on the way of most requests.
-    #[derive(Clone)]
-    pub type Namespace;
-    /// Looks a name up.
-    #[wasm_bindgen(method)]
-    pub fn get(this: &Namespace, name: &str) -> Promise;
-}
 
 /// None of what is not bound.
 #[derive(Clone, Default)]

@@ -31,13 +31,14 @@ pub async fn read_optional_json(call: &mut Call, most: usize) -> Result<Vec<u8>,
 fn check_media_type(call: &Call) -> Result<(), Failure> {
     let header = call.header("content-type").unwrap_or_default();
     let media_type = header.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
+    let detail = if !media_type.eq_ignore_ascii_case("application/json") {
+        "send the body as application/json"
+    } else if call.header("content-encoding").is_some() {
+        "send the body as it is, in no encoding"
+    } else {
         return Ok(());
-    }
-    Err(Failure::new(
-        Code::UnsupportedMediaType,
-        "send the body as application/json",
-    ))
+    };
+    Err(Failure::new(Code::UnsupportedMediaType, detail))
 }
 
 /// Reads a request's body, of whatever type and of at most `most` bytes. It need not announce its

@@ -79,6 +79,21 @@ export async function hasAny(namespace, names) {
   return found.some((value) => value !== null);
 }
 
+/** Writes a text into a KV namespace, with these options in JSON. */
+export async function putText(namespace, name, text, options) {
+  await namespace.put(name, text, JSON.parse(options));
+}
+
+/** What a KV namespace lists, by these options in JSON, as JSON. */
+export async function listNames(namespace, options) {
+  return JSON.stringify(await namespace.list(JSON.parse(options)));
+}
+
+/** Runs a statement with these values, a list in JSON: its rows, as lists too. */
+export function runSql(sql, statement, values) {
+  return JSON.stringify([...sql.exec(statement, ...(JSON.parse(values) ?? [])).raw()]);
+}
+
 /** Whether the platform's limiter lets one more of these through. */
 export async function mayPass(limiter, key) {
   return (await limiter.limit({ key })).success;
@@ -89,4 +104,22 @@ export async function askObject(object, message) {
   // The name is the object's: of the address nothing is used.
   const answer = await object.fetch("https://object/", { method: "POST", body: message });
   return answer.text();
+}
+
+/** How long a call goes on whose caller has left, in milliseconds: the platform ends it at 30 seconds. */
+const WITHOUT_CALLER = 25_000;
+
+/**
+ * Has a call go on where its caller hangs up, and then says something to a Durable Object: its
+ * header, a name and a value in turn, a line each. What is given back takes that back.
+ */
+export function whenLeft(request, context, object, header) {
+  const [name, value] = header.split("\n");
+  const goOn = async () => {
+    await new Promise((resolve) => setTimeout(resolve, WITHOUT_CALLER));
+    await object.fetch("https://object/", { method: "POST", headers: { [name]: value } });
+  };
+  const left = () => context.waitUntil(goOn());
+  request.signal.addEventListener("abort", left);
+  return () => request.signal.removeEventListener("abort", left);
 }

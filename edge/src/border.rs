@@ -6,10 +6,10 @@ use std::cell::RefCell;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::js_sys::{Object, Promise, Uint8Array};
-use worker::{Env, Response, ResponseBody};
+use worker::js_sys::{Function, Object, Promise, Uint8Array};
+use worker::{Env, Response, ResponseBody, worker_sys};
 
-use crate::bindings::Namespace;
+use crate::kv::Namespace;
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -34,6 +34,24 @@ extern "C" {
     /// Says something to a Durable Object, and reads what it answers, both as texts.
     #[wasm_bindgen(js_name = askObject)]
     pub fn ask_object(object: &Object, message: &str) -> Promise;
+    /// Has a call go on for a while where its caller hangs up, and then says something to a Durable
+    /// Object, in this header (name and value, a line each). What is given back takes that back.
+    #[wasm_bindgen(js_name = whenLeft)]
+    pub fn when_left(
+        request: &web_sys::Request,
+        context: &worker_sys::Context,
+        object: &Object,
+        header: &str,
+    ) -> Function;
+    /// Runs a statement with these values, a list in JSON: its rows, as lists too.
+    #[wasm_bindgen(catch, js_name = runSql)]
+    pub fn run_sql(sql: &JsValue, statement: &str, values: &str) -> Result<String, JsValue>;
+    /// Writes a text into a KV namespace, with these options in JSON.
+    #[wasm_bindgen(js_name = putText)]
+    pub fn put_text(namespace: &Namespace, name: &str, text: &str, options: &str) -> Promise;
+    /// What a KV namespace lists, by these options in JSON, as JSON.
+    #[wasm_bindgen(js_name = listNames)]
+    pub fn list_names(namespace: &Namespace, options: &str) -> Promise;
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,

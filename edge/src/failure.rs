@@ -17,7 +17,7 @@ pub enum Failure {
     /// The same, with what is left of the key's allowance.
     Limited(Box<(Problem, LimitHeaders)>),
     /// The runtime refused something that it should not. The caller hears only that it happened.
-    Runtime(worker::Error),
+    Runtime(Box<worker::Error>),
 }
 
 impl Failure {
@@ -67,6 +67,6 @@ impl From<Problem> for Failure {
 
 impl From<worker::Error> for Failure {
     fn from(error: worker::Error) -> Self {
-        Self::Runtime(error)
+        Self::Runtime(Box::new(error))
     }
 }

@@ -8,16 +8,12 @@ use darkroom_shared::kept::Kept;
 use darkroom_shared::recipe::{Recipe, hash};
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use worker::Env;
-use worker::js_sys::futures::JsFuture;
-use worker::kv::KvStore;
 
 use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::{bindings, log, pictures, settings};
+use crate::{bindings, json, log, pictures, settings};
 
 /// A month. Whoever asks later has the picture made anew.
 const MEMORY_SECONDS: u64 = 30 * 86_400;
@@ -60,10 +56,9 @@ pub async fn find(call: &Call, name: &str) -> Option<Value> {
 }
 
 async fn look_up(call: &Call, name: &str) -> Option<Value> {
-    let text = match JsFuture::from(bindings::recipes(&call.env)?.get(name)).await {
-        Ok(text) => text.as_string()?,
+    let text = match bindings::recipes(&call.env)?.read(name).await {
+        Ok(text) => text?,
         Err(error) => {
-            let error = worker::Error::from(error);
             log::error(
                 &call.request_id,
                 format_args!("no finished recipes: {error}"),
@@ -71,7 +66,7 @@ async fn look_up(call: &Call, name: &str) -> Option<Value> {
             return None;
         }
     };
-    let found = serde_json::from_str(&text);
+    let found = json::read(&text);
     let found = found.inspect_err(|error| {
         log::error(
             &call.request_id,
@@ -89,7 +84,7 @@ fn keys_of(answer: &Value) -> impl Iterator<Item = &str> {
 
 /// Keeps an answer, behind the caller's back: one that could not be kept is made again.
 pub fn keep(call: &Call, name: String, answer: String) {
-    let Ok(store) = store(&call.env) else {
+    let Some(store) = bindings::recipes(&call.env) else {
         return;
     };
     let is_kept = |kept: &mut Kept<()>| {
@@ -102,11 +97,8 @@ pub fn keep(call: &Call, name: String, answer: String) {
     }
     let request_id = call.request_id.clone();
     call.context.wait_until(async move {
-        let kept = async {
-            let put = store.put(&name, answer)?;
-            put.expiration_ttl(MEMORY_SECONDS).execute().await
-        };
-        if let Err(error) = kept.await {
+        let options = json!({ "expirationTtl": MEMORY_SECONDS });
+        if let Err(error) = store.keep(&name, &answer, &options).await {
             log::error(
                 &request_id,
                 format_args!("a finished recipe could not be kept: {error}"),
@@ -130,12 +122,12 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
     let first = images.first()?;
     let (n, recipe) = (images.len() as u64, job.get("recipe")?);
     let steps = job.pointer("/progress/steps")?.as_u64()?;
-    let steps_of_one = Recipe::deserialize(recipe).ok()?.steps_taken();
+    let steps_of_one = json::read::<Recipe>(recipe.to_string()).ok()?.steps_taken();
     let is_whole = steps == u64::from(steps_of_one).checked_mul(n)?;
     if job.get("status")? != "succeeded" || !is_whole {
         return None;
     }
-    let visibility = Visibility::deserialize(first.get("visibility")?).ok()?;
+    let visibility = json::read::<Visibility>(first.get("visibility")?.to_string()).ok()?;
     let name = name(&hash(recipe).ok()?, n as u32, visibility, account);
     let generated = json!({
         "job": job, "images": images, "image_url": first.get("url")?, "cached": false,
@@ -147,20 +139,17 @@ fn as_generated(job: &Value, account: &str) -> Option<(String, Value)> {
 /// Forgets an answer.
 pub async fn forget(call: &Call, name: &str) -> Result<(), Failure> {
     forget_kept(name);
-    store(&call.env)?.delete(name).await.map_err(|error| {
+    let store = bindings::recipes(&call.env).ok_or_else(|| settings::unbound(settings::RECIPES))?;
+    let forgotten = store.forget(name).await;
+    forgotten.inspect_err(|error| {
         log::error(
             &call.request_id,
             format_args!("a recipe could not be forgotten: {error}"),
         );
-        worker::Error::from(error.to_string()).into()
-    })
+    })?;
+    Ok(())
 }
 
 fn forget_kept(name: &str) {
     KEPT.with_borrow_mut(|kept| kept.put(name.to_owned(), (), now(), now()));
-}
-
-fn store(env: &Env) -> Result<KvStore, Failure> {
-    env.kv(settings::RECIPES)
-        .map_err(|_| settings::wrong(settings::RECIPES, "is not bound to a KV namespace"))
 }

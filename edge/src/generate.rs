@@ -189,7 +189,20 @@ pub async fn make(
         request_id: &call.request_id,
         trace: call.observed.trace(),
     };
-    let Flown { answer, role } = fly(call, wanted.flight(), &order, &origin).await;
+    let begun = now();
+    let flown = match wanted.flight() {
+        // Together with all others who want the same now.
+        Some(name) => match flights::join(&call.env, name, &order, &origin) {
+            Ok(flight) => {
+                drop(body);
+                flight.await
+            }
+            Err(failure) => Err(failure),
+        },
+        None => Ok(Flown::alone(order.hand_in(&origin).await)),
+    };
+    call.observed.asked_origin_since(begun);
+    let Flown { answer, role } = flown.unwrap_or_else(|failure| Flown::alone(Err(failure)));
     let n = wanted.request.n;
     let mut answer = charged(call, &mut taken, charge, n, role, answer).await?;
     if answer.status == 200 {
@@ -247,21 +260,6 @@ fn made_before(
         taken,
         role,
     })
-}
-
-/// Has a job done: together with all others who want the same now, or by itself.
-async fn fly(call: &Call, flight: Option<&str>, order: &Order<'_>, origin: &Origin) -> Flown {
-    let alone = |answer| Flown {
-        answer,
-        role: Role::Led,
-    };
-    let begun = now();
-    let flown = match flight {
-        Some(name) => flights::join(&call.env, name, order, origin).await,
-        None => Ok(alone(order.hand_in(origin).await)),
-    };
-    call.observed.asked_origin_since(begun);
-    flown.unwrap_or_else(|failure| alone(Err(failure)))
 }
 
 impl Made {

@@ -10,7 +10,7 @@ use worker::{RequestInit, ResponseBuilder};
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
 use crate::sending::Sending;
-use crate::{respond, settings};
+use crate::{allowance, auth, json, respond, settings};
 
 /// A probe that waits longer than this is of no use to who probes.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ impl State {
 /// is enough. Where there are several each is told, in the order of the setting, and none by its
 /// address.
 pub async fn readyz(call: &Call) -> Answer {
+    allowance::check_burst(call, &auth::from(call)).await?;
     let Ok(origin) = settings::admin_key_digest(&call.env)
         .and_then(|_| settings::allowed_origins(&call.env))
         .and_then(|_| settings::origin(&call.env))
@@ -92,7 +93,7 @@ fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
     );
     problem.request_id = Some(call.request_id.clone());
     let retry_after = problem.retry_after_seconds().unwrap_or_default();
-    let mut body: Map<_, _> = serde_json::from_str(&problem.to_json()).unwrap_or_default();
+    let mut body: Map<_, _> = json::read(problem.to_json()).unwrap_or_default();
     body.extend(members);
     Ok(ResponseBuilder::new()
         .with_status(problem.status)

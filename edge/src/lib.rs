@@ -45,7 +45,9 @@ mod generate;
 mod health;
 mod idempotency;
 mod images;
+mod json;
 mod keys;
+mod kv;
 mod log;
 mod models;
 mod objects;
@@ -61,6 +63,7 @@ mod respond;
 mod routes;
 mod sending;
 mod settings;
+mod sql;
 mod tokens;
 mod webcrypto;
 

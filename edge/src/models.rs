@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use darkroom_shared::job::Page;
 use darkroom_shared::model::Model;
+use serde_json::json;
 use worker::js_sys::Date;
-use worker::js_sys::futures::JsFuture;
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::origin::{self, Ask};
-use crate::settings::{self, Origin};
-use crate::{bindings, log};
+use crate::settings::Origin;
+use crate::{bindings, json, log};
 
 /// How long an answer is believed.
 const FRESH_MS: u64 = 60_000;
@@ -89,21 +89,17 @@ async fn ask(call: &Call, origin: &Origin) -> Option<Rc<[Model]>> {
 }
 
 async fn remembered(call: &Call) -> Option<Rc<[Model]>> {
-    let kept = bindings::recipes(&call.env)?.get(NAME);
-    let text = JsFuture::from(kept).await.ok()?.as_string()?;
-    serde_json::from_str::<Vec<Model>>(&text).ok().map(Rc::from)
+    let text = bindings::recipes(&call.env)?.read(NAME).await.ok()??;
+    json::read::<Vec<Model>>(text).ok().map(Rc::from)
 }
 
 fn remember(call: &Call, models: &[Model]) {
-    let (Ok(store), Ok(text)) = (
-        call.env.kv(settings::RECIPES),
-        serde_json::to_string(models),
-    ) else {
+    let (Some(store), Ok(text)) = (bindings::recipes(&call.env), serde_json::to_string(models))
+    else {
         return;
     };
     call.context.wait_until(async move {
-        let kept = async { store.put(NAME, text)?.execute().await };
-        if let Err(error) = kept.await {
+        if let Err(error) = store.keep(NAME, &text, &json!({})).await {
             log::warn("", format_args!("the models could not be kept: {error}"));
         }
     });

@@ -13,7 +13,7 @@ use worker::{Delay, Env, Request, Stub};
 
 use crate::failure::Failure;
 use crate::sending::{Whole, read_whole};
-use crate::{border, log, settings};
+use crate::{border, json, log, settings};
 
 /// The object of this name.
 pub fn named(env: &Env, binding: &str, name: &str) -> Result<Stub, Failure> {
@@ -32,7 +32,7 @@ pub async fn ask<T: DeserializeOwned>(
     let message = serde_json::to_string(message).map_err(worker::Error::from)?;
     let answer = pin!(async { Ok(JsFuture::from(border::ask_object(object, &message)).await?) });
     let answer = within(answer, limit).await?.as_string();
-    Ok(serde_json::from_str(&answer.unwrap_or_default()).map_err(worker::Error::from)?)
+    Ok(json::read(answer.unwrap_or_default()).map_err(worker::Error::from)?)
 }
 
 /// Sends an object a request, and waits for its answer. One that is reset on the way never would:

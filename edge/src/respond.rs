@@ -8,7 +8,7 @@ use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
-use crate::{log, openai};
+use crate::{json, log, openai};
 
 /// Headers of the origin's answers that are meant for the caller.
 const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied"];
@@ -75,7 +75,7 @@ pub async fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     let status = answer.status;
     let media_type = media_type(&answer.headers)?;
     let body = answer.bytes.to_vec();
-    let is_json = || serde_json::from_slice::<serde_json::Value>(&body).is_ok();
+    let is_json = || json::read::<serde_json::Value>(&body).is_ok();
     let is_ours = match (status, media_type.as_str()) {
         (NO_CONTENT, _) => true,
         // The caller's key was good when the edge asked: what the origin refuses is the edge.

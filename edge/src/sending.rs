@@ -15,7 +15,7 @@ use worker::{
 };
 
 use crate::failure::Failure;
-use crate::log;
+use crate::{json, log};
 
 /// The media type of Server-Sent Events.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -49,7 +49,7 @@ impl Whole {
 
     /// Its body as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_slice(&self.bytes.to_vec())
+        json::read(self.bytes.to_vec())
     }
 }
 

@@ -192,6 +192,11 @@ pub fn forget() {
     delivery::forget_keys();
 }
 
+/// The same of a KV namespace that is not there.
+pub fn unbound(name: &str) -> Failure {
+    wrong(name, "is not bound to a KV namespace")
+}
+
 /// The log names the setting; the caller only hears whose fault it is.
 pub fn wrong(name: &str, reason: &str) -> Failure {
     log::error("", format_args!("the setting {name} {reason}"));

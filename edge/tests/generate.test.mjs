@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import test, { beforeEach } from "node:test";
+import { gzipSync } from "node:zlib";
 import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
@@ -148,6 +149,11 @@ test("other media types are refused", LIMIT, async () => {
   }
   const withCharset = { "content-type": "Application/JSON; charset=utf-8" };
   assert.equal((await edge.generate({ prompt: "p" }, { headers: withCharset })).status, 200);
+});
+
+test("an encoded body is refused", LIMIT, async () => {
+  const headers = { "content-encoding": "gzip" };
+  await problem(await edge.generate(gzipSync('{"prompt":"p"}'), { headers }), 415, "unsupported_media_type");
 });
 
 test("too large a body is refused, announced or not", LIMIT, async () => {

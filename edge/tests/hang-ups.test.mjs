@@ -1,20 +1,23 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import test from "node:test";
+import { describe, test } from "node:test";
 import { API_KEY, LIMIT, useEdge } from "./harness.mjs";
+import { json } from "./origin.mjs";
 import { useStudio } from "./studio.mjs";
+import { wrapped } from "./wrapped.mjs";
 
 const edge = useEdge();
 const BODY = '{"prompt":"p"}';
 
 /** Sends a request by hand, so that the connection can be broken in the middle of anything. */
-function begin(method, path, { length = 0, body = "" } = {}) {
-  const { hostname, port, host } = new URL(edge.url);
+function begin(method, path, { length = 0, body = "", headers = "", at = edge } = {}) {
+  const { hostname, port, host } = new URL(at.url);
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
   socket.write(
     `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`,
+      `${headers}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`,
   );
   return socket;
 }
@@ -49,7 +52,8 @@ test("who breaks off waiting is no longer waited for", LIMIT, async () => {
 test("who breaks off under /v1 is no longer waited for, nor is the job followed", LIMIT, async () => {
   const studio = useStudio(edge);
   const accept = edge.origin.answer;
-  for (const stream of [false, true]) {
+  const keyed = `Idempotency-Key: ${randomUUID()}\r\n`;
+  for (const [stream, headers] of [[false, ""], [true, ""], [true, keyed]]) {
     const followed = new Promise((resolve) => {
       edge.origin.answer = (request, response, body) => {
         if (request.method === "POST") return accept(request, response, body);
@@ -60,13 +64,13 @@ test("who breaks off under /v1 is no longer waited for, nor is the job followed"
       };
     });
     const body = JSON.stringify({ prompt: "p", stream });
-    const socket = begin("POST", "/v1/images/generations", { length: body.length, body });
+    const socket = begin("POST", "/v1/images/generations", { headers, length: body.length, body });
     const { closed } = await followed;
     if (stream) await once(socket, "data");
     socket.resetAndDestroy();
     await closed;
   }
-  assert.equal(studio.asked.length, 2);
+  assert.equal(studio.asked.length, 3);
 });
 
 test("half a body is no request", LIMIT, async () => {
@@ -77,4 +81,68 @@ test("half a body is no request", LIMIT, async () => {
   for await (const data of socket.setEncoding("utf8")) answer += data;
   assert.match(answer, /^HTTP\/1\.1 400 .*"code":"malformed_request"/s);
   assert.equal(edge.origin.requests.length, 0);
+});
+
+describe("who breaks off a call under an Idempotency-Key", () => {
+  /** The edge, which says when a caller has left, and goes on without one for so many milliseconds. */
+  const noticing = (milliseconds) => ({
+    options: wrapped(
+      `
+      import "./clock.js";
+      import edge from "./index.js";
+      export * from "./index.js";
+      export default {
+        fetch(request, ...rest) {
+          request.signal.addEventListener("abort", () => console.log("the caller has left"));
+          return edge.fetch(request, ...rest);
+        },
+      };
+      `,
+      {
+        "clock.js": `
+          const set = setTimeout;
+          globalThis.setTimeout = (work, time) => set(work, time === 25_000 ? ${milliseconds} : time);
+        `,
+      },
+    ),
+  });
+
+  async function breakOff(at) {
+    const asked = new Promise((resolve) => {
+      at.origin.answer = (request, response) => resolve({ job: request.url, response });
+    });
+    const key = randomUUID();
+    const headers = `Idempotency-Key: ${key}\r\n`;
+    const socket = begin("POST", "/api/media/generate-image", { at, headers, length: BODY.length, body: BODY });
+    const { job, response } = await asked;
+    socket.resetAndDestroy();
+    await at.log.until(/the caller has left/);
+    return { key, job, response };
+  }
+
+  /** Sends the call again until it is no longer being answered. */
+  async function again(at, key) {
+    for (;;) {
+      const answer = await at.generate(BODY, { headers: { "idempotency-key": key } });
+      if (answer.status !== 409) return answer;
+    }
+  }
+
+  const patient = useEdge(noticing(25_000));
+  test("finds its answer", LIMIT, async () => {
+    const { key, response } = await breakOff(patient);
+    json(response, 200, { job: { id: "1" }, images: [] });
+    const answer = await again(patient, key);
+    assert.equal(answer.headers.get("idempotency-replayed"), "true");
+    assert.equal((await answer.json()).job.id, "1");
+  });
+
+  const short = useEdge(noticing(100));
+  test("finds its job where the answer takes longer", LIMIT, async () => {
+    const { key, job } = await breakOff(short);
+    short.origin.answer = (request, response) => json(response, 200, { job: { id: request.url }, images: [] });
+    const answer = await again(short, key);
+    assert.equal(answer.headers.get("idempotency-replayed"), null);
+    assert.equal((await answer.json()).job.id, job);
+  });
 });

@@ -19,6 +19,7 @@ const { Miniflare, NoOpLog } = createRequire(require.resolve("wrangler/package.j
 
 export const wranglerToml = readFileSync(new URL("wrangler.toml", root), "utf8");
 const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wranglerToml)[1];
+const compatibilityFlags = JSON.parse(/^compatibility_flags = (.+)$/m.exec(wranglerToml)[1]);
 
 export const API_KEY = `dk_${"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno".slice(0, 43)}`;
 export const ORIGIN_SECRET = { id: "test", secret: randomBytes(32).toString("hex") };
@@ -203,6 +204,7 @@ export function startWorkerd(worker, others = [], stores = {}) {
       { type: "CompiledWasm", include: ["**/*.wasm"] },
     ],
     compatibilityDate,
+    compatibilityFlags,
     ...worker,
   };
   const miniflare = new Miniflare({

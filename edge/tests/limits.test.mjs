@@ -1,11 +1,12 @@
 // What a key may use up: requests a minute, images a day, and bursts of calls.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { LIMIT, problem, useEdge, wranglerToml } from "./harness.mjs";
-import { json, refuse } from "./origin.mjs";
+import { MODEL, json, refuse } from "./origin.mjs";
 
 const edge = useEdge();
 
@@ -231,14 +232,17 @@ describe("requests a minute", () => {
   test("are counted over all calls of a key that has a rate of its own", LIMIT, async () => {
     useJobs();
     const { key } = await edge.newKey({ rate_per_minute: 3 });
-    const calls = [() => edge.fetch("/api/jobs", { key }), () => generate(key)];
+    edge.origin.models = [MODEL];
+    const calls = ["/api/jobs", "/v1/models"].map((path) => () => edge.fetch(path, { key }));
+    calls.push(() => generate(key));
     // The minute may turn in between: then there is a fourth, but never a sixth.
     const answers = [];
     while (answers.at(-1)?.status !== 429) {
-      answers.push(await calls[answers.length % 2]());
+      answers.push(await calls[answers.length % 3]());
       assert.ok(answers.length <= 7);
     }
     assert.ok(answers.length >= 4);
+    assert.ok(answers.every(({ headers }) => headers.has("ratelimit")));
     const refused = answers.at(-1);
     assert.equal(left(refused).requests.r, 0);
     const seconds = Number(refused.headers.get("retry-after"));
@@ -276,6 +280,38 @@ describe("a shield", () => {
       await problem(refused, 429, "rate_limited");
     }
     assert.equal((await shielded.fetch("/healthz", { key: null })).status, 200);
+  });
+
+  test("keeps floods that need no key from the origin", LIMIT, async () => {
+    shielded.origin.answer = (request, response) =>
+      request.url === "/readyz" ? json(response, 200, {}) : refuse(request, response, 404, "not_found");
+    const picture = () => `/generated/1700000000-${randomUUID()}.png`;
+    const flood = (path, address) => {
+      const headers = (i) => ({ "cf-connecting-ip": address(i) });
+      const one = (_, i) => shielded.fetch(path(), { key: null, headers: headers(i) });
+      return Promise.all(Array.from({ length: 14 }, one));
+    };
+    const within = (answers, status) => answers.filter((answer) => answer.status === status).length;
+    for (const [path, address, status] of [
+      [picture, () => "192.0.2.1", 404],
+      [() => "/readyz", () => "192.0.2.2", 200],
+      // Of IPv6 each has a network of its own.
+      [picture, (i) => `2001:db8:1:2:${i}::7`, 404],
+    ]) {
+      const answers = await flood(path, address);
+      // The counter's own minute may turn in between.
+      assert.ok(within(answers, status) >= 6 && within(answers, 429) >= 2, answers.map(({ status }) => status).join());
+      await problem(answers.find((answer) => answer.status === 429), 429, "rate_limited");
+    }
+    for (const address of [(i) => `192.0.3.${i}`, (i) => `2001:db8:2:${i}::7`]) {
+      const answers = await flood(picture, address);
+      assert.equal(within(answers, 404), answers.length);
+    }
+    // What the edge has costs the origin nothing.
+    const kept = picture();
+    shielded.origin.answer = (_, response) => response.writeHead(200, { "content-type": "image/png" }).end("PNG");
+    const answers = [await flood(() => kept, (i) => `192.0.4.${i}`), await flood(() => kept, () => "192.0.5.1")].flat();
+    assert.equal(within(answers, 200), answers.length);
   });
 
   // In the place of the store of keys: it says what it was asked.

@@ -64,7 +64,7 @@ describe("a generation", () => {
   });
 
   test("is answered with addresses where they are asked for, or were the model's default", LIMIT, async () => {
-    const url = "http://edge.test/generated/picture-0.png";
+    const url = "http://edge.test/generated/1700000000-01234567-89ab-cdef-0123-000000000000.png";
     for (const body of [{ response_format: "url" }, { model: "dall-e-3" }]) {
       const response = await generate({ prompt: "p", ...body });
       assert.deepEqual((await response.json()).data, [{ url }]);
@@ -74,7 +74,7 @@ describe("a generation", () => {
   });
 
   test("that is private is answered with signed addresses", LIMIT, async () => {
-    const url = `${edge.url}/private/generated/picture-0.png`;
+    const url = `${edge.url}/private/generated/1700000000-01234567-89ab-cdef-0123-000000000000.png`;
     const body = { prompt: "p", darkroom: { visibility: "private" } };
     for (const response_format of ["url", "b64_json"]) {
       const { data, darkroom } = await (await generate({ ...body, response_format })).json();
@@ -90,6 +90,16 @@ describe("a generation", () => {
     assert.deepEqual((await (await generate({ prompt: "cached" })).json()).data, [{ b64_json: BASE64 }]);
     const stream = await events(await generate({ prompt: "cached", stream: true }));
     assert.deepEqual(stream.map(({ name }) => name), ["image_generation.completed"]);
+  });
+
+  test("of what was made before needs no origin", LIMIT, async () => {
+    const body = { prompt: "cached", darkroom: { seed: 9 } };
+    await (await generate(body)).arrayBuffer();
+    await edge.origin.stop();
+    const again = await generate(body);
+    await edge.origin.start();
+    assert.equal(again.headers.get("cache-status"), "darkroom-edge; hit");
+    assert.deepEqual((await again.json()).data, [{ b64_json: BASE64 }]);
   });
 
   test("goes on where the line breaks", LIMIT, async () => {
@@ -183,6 +193,8 @@ describe("an edit", () => {
     await invalid([["prompt", "p"]], "image");
     await invalid([["prompt", "p"], ["image", file(Buffer.from("GIF89a"))]], "image");
     await invalid([["prompt", "p"], ["image[]", file()], ["image[]", file()]], "image");
+    await invalid([["prompt", "p"], ["image", file()], ["image", file()]], "image");
+    await invalid([["prompt", "p"], ["prompt", "q"], ["image", file()]], "prompt");
     await invalid([["prompt", "p"], ["image", file()], ["mask", file(Buffer.alloc(9))]], "mask");
     await invalid([["prompt", "p"], ["image", file()], ["darkroom[colour]", "red"]], "darkroom.colour");
     const address = { prompt: "p", image: "https://10.0.0.1/a.png" };

@@ -30,9 +30,9 @@ export function useStudio(edge) {
     if (method === "POST") return accept(studio, request, response, JSON.parse(body));
     const [, id] = /^\/api\/jobs\/(.+)\/events$/.exec(url) ?? [];
     if (id) return tell(studio.jobs.get(id), request, response);
-    const [, index] = /^(?:\/private)?\/generated\/picture-(\d+)\.png$/.exec(url) ?? [];
+    const [, index] = /^(?:\/private)?\/generated\/1700000000-[0-9a-f-]{24}(\d{12})\.png$/.exec(url) ?? [];
     assert.ok(index, url);
-    if (index === "404") return refuse(request, response, 404, "not_found");
+    if (Number(index) === 404) return refuse(request, response, 404, "not_found");
     response.writeHead(200, { "content-type": "image/png" }).end(PNG);
   };
   return studio;
@@ -84,7 +84,7 @@ function accept(studio, request, response, body) {
 }
 
 function image(index, seed, visibility) {
-  const key = `${visibility === "private" ? "private/" : ""}generated/picture-${index}.png`;
+  const key = `${visibility === "private" ? "private/" : ""}generated/1700000000-01234567-89ab-cdef-0123-${String(index).padStart(12, "0")}.png`;
   return {
     id: randomUUID(),
     url: `http://edge.test/${key}`,

@@ -202,7 +202,9 @@ impl Fields {
             .iter()
             .find(|choice| value.as_str() == Some(name(**choice)));
         chosen.copied().unwrap_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|choice| name(*choice)).collect();
+            let names = choices.iter().map(|choice| name(*choice));
+            // One that has no name is the one that is left out.
+            let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
             self.error(field, format!("must be one of: {}", names.join(", ")));
             T::default()
         })

@@ -1,12 +1,13 @@
 //! One key's books, in its object's own database. Nothing here waits for anything, so that no other
 //! call comes in between: what is counted is exact.
 
-use darkroom_shared::allowance::{Allowance, Quota, Used};
+use darkroom_shared::allowance::{Allowance, Used};
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Deserialize;
-use worker::{SqlStorage, SqlStorageValue, State};
+use worker::State;
 
 use super::message::{Balance, End, NewJob, Refused};
+use crate::sql::Sql;
 
 const TABLES: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS used (what TEXT PRIMARY KEY, window INTEGER NOT NULL, count INTEGER NOT NULL)",
@@ -21,7 +22,14 @@ const OVER_MILLIS: UnixMillis = 2 * 86_400_000;
 
 /// The books.
 pub(super) struct Ledger {
-    sql: SqlStorage,
+    sql: Sql,
+}
+
+/// What was used of both.
+#[derive(Clone, Copy, Default)]
+struct BothUsed {
+    requests: Used,
+    images: Used,
 }
 
 /// A job of whose end nothing is known yet.
@@ -38,89 +46,61 @@ pub(super) struct OpenJob {
 impl Ledger {
     /// The books of the object whose state this is.
     pub fn open(state: &State) -> worker::Result<Self> {
-        let sql = state.storage().sql();
-        for table in TABLES {
-            sql.exec(table, None)?;
-        }
+        let sql = Sql::open(state, &TABLES)?;
         Ok(Self { sql })
     }
 
-    /// Takes a request.
-    pub fn take_request(
+    /// Takes so many requests, and with them a job's images: all, or none. Those of a job that is
+    /// open are taken already.
+    pub fn take(
         &self,
         allowance: &Allowance,
-        now: UnixMillis,
-    ) -> worker::Result<Result<(), Refused>> {
-        let used = self.used(REQUESTS)?;
-        let Some(used) = allowance.requests.take(used, 1, now) else {
-            return Ok(Err(Refused::Requests));
-        };
-        self.set(REQUESTS, used)?;
-        Ok(Ok(()))
-    }
-
-    /// Takes a job's images: all, or none. Those of a job that is open are taken already.
-    pub fn take_images(
-        &self,
-        allowance: &Allowance,
-        job: &NewJob,
-        now: UnixMillis,
-    ) -> worker::Result<Result<(), Refused>> {
-        let open = "SELECT 1 FROM jobs WHERE id = ? AND taken = 1";
-        let open = self.sql.exec(open, vec![job.id.as_str().into()])?;
-        if open.raw().next().is_some() {
-            return Ok(Ok(()));
-        }
-        let used = self.used(IMAGES)?;
-        let Some(used) = allowance.images.take(used, job.images, now) else {
-            return Ok(Err(Refused::Images));
-        };
-        self.set(IMAGES, used)?;
-        self.add(job, used.window, now)?;
-        Ok(Ok(()))
-    }
-
-    /// What is left.
-    pub fn balance(
-        &self,
-        allowance: &Allowance,
-        refused: Option<Refused>,
+        requests: u32,
+        job: Option<&NewJob>,
         now: UnixMillis,
     ) -> worker::Result<Balance> {
-        let left = |what, quota: Quota| Ok::<_, worker::Error>(quota.left(self.used(what)?, now));
+        let mut used = self.used()?;
+        let mut refused = None;
+        match allowance.requests.take(used.requests, requests, now) {
+            Some(requests) => used.requests = requests,
+            None => refused = Some(Refused::Requests),
+        }
+        if let (None, Some(job)) = (refused, job) {
+            match allowance.images.take(used.images, job.images, now) {
+                Some(images) if self.add(job, images.window, now)? => used.images = images,
+                None if !self.is_open(job)? => refused = Some(Refused::Images),
+                Some(_) | None => {}
+            }
+        }
+        if refused != Some(Refused::Requests) {
+            self.set(used)?;
+        }
         Ok(Balance {
             refused,
-            requests: left(REQUESTS, allowance.requests)?,
-            images: left(IMAGES, allowance.images)?,
+            requests: allowance.requests.left(used.requests, now),
+            images: allowance.images.left(used.images, now),
         })
     }
 
     /// Notes what became of a job. One that has been ended before is none.
     pub fn end(&self, job: &str, end: End) -> worker::Result<()> {
-        #[derive(Deserialize)]
-        struct Row {
-            images: u32,
-            window: i64,
-            taken: u8,
-        }
         let statement = match end {
             End::Made | End::NotMade => {
                 "DELETE FROM jobs WHERE id = ? RETURNING images, window, taken"
             }
             End::Unknown => {
                 "UPDATE jobs SET taken = 0 WHERE id = ? AND taken = 1
-                 RETURNING images, window, 1 AS taken"
+                 RETURNING images, window, 1"
             }
         };
-        let ended = self.sql.exec(statement, vec![job.into()])?;
-        for row in ended.to_array::<Row>()? {
-            let used = self.used(IMAGES)?;
-            let used = match (end, row.taken) {
-                (End::Made, 0) => used.take_again(row.window, row.images),
+        for (images, window, taken) in self.sql.rows::<(u32, i64, u8)>(statement, [job])? {
+            let mut used = self.used()?;
+            used.images = match (end, taken) {
+                (End::Made, 0) => used.images.take_again(window, images),
                 (End::Made, _) | (_, 0) => continue,
-                (End::NotMade | End::Unknown, _) => used.give_back(row.window, row.images),
+                (End::NotMade | End::Unknown, _) => used.images.give_back(window, images),
             };
-            self.set(IMAGES, used)?;
+            self.set(used)?;
         }
         Ok(())
     }
@@ -128,58 +108,61 @@ impl Ledger {
     /// Jobs of whose end nothing is known, those first that were not asked after for the longest
     /// time. Those that can change nothing any more are forgotten.
     pub fn open_jobs(&self, most: u32, now: UnixMillis) -> worker::Result<Vec<OpenJob>> {
-        let over = vec![SqlStorageValue::Integer(now.saturating_sub(OVER_MILLIS))];
-        self.sql.exec("DELETE FROM jobs WHERE since < ?", over)?;
-        self.sql
-            .exec(
-                "SELECT id, account, since FROM jobs ORDER BY asked, since LIMIT ?",
-                vec![SqlStorageValue::Integer(most.into())],
-            )?
-            .to_array()
+        let over = now.saturating_sub(OVER_MILLIS);
+        self.sql.run("DELETE FROM jobs WHERE since < ?", [over])?;
+        self.sql.rows(
+            "SELECT id, account, since FROM jobs ORDER BY asked, since LIMIT ?",
+            [most],
+        )
     }
 
     /// Notes that a job is asked after now.
     pub fn asked(&self, job: &str, now: UnixMillis) -> worker::Result<()> {
-        let values = vec![SqlStorageValue::Integer(now), job.into()];
         self.sql
-            .exec("UPDATE jobs SET asked = ? WHERE id = ?", values)?;
-        Ok(())
+            .run("UPDATE jobs SET asked = ? WHERE id = ?", (now, job))
     }
 
-    fn used(&self, what: &str) -> worker::Result<Used> {
-        let rows: Vec<Used> = self
-            .sql
-            .exec(
-                "SELECT window, count FROM used WHERE what = ?",
-                vec![what.into()],
-            )?
-            .to_array()?;
-        Ok(rows.first().copied().unwrap_or_default())
+    fn used(&self) -> worker::Result<BothUsed> {
+        let mut both = BothUsed::default();
+        let rows = "SELECT what, window, count FROM used";
+        for (what, window, count) in self.sql.rows::<(String, _, _)>(rows, ())? {
+            let used = Used { window, count };
+            match what.as_str() {
+                REQUESTS => both.requests = used,
+                IMAGES => both.images = used,
+                _ => {}
+            }
+        }
+        Ok(both)
     }
 
-    fn set(&self, what: &str, used: Used) -> worker::Result<()> {
-        let values = vec![
-            what.into(),
-            SqlStorageValue::Integer(used.window),
-            SqlStorageValue::Integer(used.count.into()),
-        ];
-        self.sql
-            .exec("INSERT OR REPLACE INTO used VALUES (?, ?, ?)", values)?;
-        Ok(())
+    fn set(&self, BothUsed { requests, images }: BothUsed) -> worker::Result<()> {
+        self.sql.run(
+            "INSERT OR REPLACE INTO used VALUES (?, ?, ?), (?, ?, ?)",
+            (
+                REQUESTS,
+                requests.window,
+                requests.count,
+                IMAGES,
+                images.window,
+                images.count,
+            ),
+        )
     }
 
-    fn add(&self, job: &NewJob, window: i64, now: UnixMillis) -> worker::Result<()> {
-        let values = vec![
-            job.id.as_str().into(),
-            job.account.as_str().into(),
-            SqlStorageValue::Integer(job.images.into()),
-            SqlStorageValue::Integer(window),
-            SqlStorageValue::Integer(now),
-        ];
-        self.sql.exec(
-            "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, 0, 1)",
-            values,
+    /// Notes a job whose images are taken now; false where they were before.
+    fn add(&self, job: &NewJob, window: i64, now: UnixMillis) -> worker::Result<bool> {
+        let added = self.sql.rows::<[u8; 1]>(
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, 0, 1) ON CONFLICT (id) DO UPDATE
+             SET account = excluded.account, images = excluded.images, window = excluded.window,
+                since = excluded.since, asked = 0, taken = 1 WHERE taken = 0 RETURNING 1",
+            (&job.id, &job.account, job.images, window, now),
         )?;
-        Ok(())
+        Ok(!added.is_empty())
+    }
+
+    fn is_open(&self, job: &NewJob) -> worker::Result<bool> {
+        let open = "SELECT 1 FROM jobs WHERE id = ? AND taken = 1";
+        Ok(!self.sql.rows::<[u8; 1]>(open, [&job.id])?.is_empty())
     }
 }

@@ -1,7 +1,7 @@
 //! The Durable Object of one key: keeps its [`Ledger`], and asks the origin what became of jobs
 //! that nobody waited for.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use darkroom_shared::allowance::Allowance;
@@ -12,11 +12,11 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::ledger::{Ledger, OpenJob};
-use super::message::{Balance, End, Message, NewJob};
+use super::message::{Balance, End, Message, NewJob, Refused};
 use crate::auth::Caller;
 use crate::call::now;
 use crate::origin::{self, Ask};
-use crate::{log, random, settings};
+use crate::{json, log, random, settings};
 
 /// How long after images were taken it is asked what became of their job.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,6 +38,8 @@ pub struct KeyAllowance {
     state: State,
     env: Env,
     ledger: OnceCell<Ledger>,
+    /// An alarm is set: to ask costs another wait.
+    is_to_wake: Cell<bool>,
 }
 
 impl DurableObject for KeyAllowance {
@@ -46,11 +48,12 @@ impl DurableObject for KeyAllowance {
             state,
             env,
             ledger: OnceCell::new(),
+            is_to_wake: Cell::new(false),
         }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let answer = match request.json().await? {
+        let answer = match json::read(request.text().await?)? {
             Message::Take { allowance, job } => Some(self.take(&allowance, job).await?),
             Message::Ended { job, end } => {
                 self.ledger()?.end(&job, end)?;
@@ -62,9 +65,10 @@ impl DurableObject for KeyAllowance {
 
     /// Asks after jobs of whose end nobody has told, for as long as there are any.
     async fn alarm(&self) -> worker::Result<Response> {
+        self.is_to_wake.set(false);
         self.settle().await?;
         if !self.ledger()?.open_jobs(1, now())?.is_empty() {
-            self.state.storage().set_alarm(PATIENCE).await?;
+            self.be_woken().await?;
         }
         Response::empty()
     }
@@ -81,21 +85,29 @@ impl KeyAllowance {
     }
 
     async fn take(&self, allowance: &Allowance, job: Option<NewJob>) -> worker::Result<Balance> {
-        let ledger = self.ledger()?;
-        let mut taken = ledger.take_request(allowance, now())?;
-        if let (Ok(()), Some(job)) = (taken, job) {
-            taken = ledger.take_images(allowance, &job, now())?;
-            if taken.is_err() {
-                // Some may be due back, of jobs that failed where nobody looked.
-                self.settle().await?;
-                taken = ledger.take_images(allowance, &job, now())?;
-            }
+        let (ledger, job) = (self.ledger()?, job.as_ref());
+        let mut balance = ledger.take(allowance, 1, job, now())?;
+        if balance.refused == Some(Refused::Images) {
+            // Some may be due back, of jobs that failed where nobody looked.
+            self.settle().await?;
+            balance = ledger.take(allowance, 0, job, now())?;
+        }
+        if job.is_some() && balance.refused.is_none() {
+            self.be_woken().await?;
+        }
+        Ok(balance)
+    }
+
+    /// Sees to it that it is asked after jobs.
+    async fn be_woken(&self) -> worker::Result<()> {
+        if !self.is_to_wake.get() {
             let storage = self.state.storage();
-            if taken.is_ok() && storage.get_alarm().await?.is_none() {
+            if storage.get_alarm().await?.is_none() {
                 storage.set_alarm(PATIENCE).await?;
             }
+            self.is_to_wake.set(true);
         }
-        ledger.balance(allowance, taken.err(), now())
+        Ok(())
     }
 
     /// Ends those of the open jobs that the origin says have ended.

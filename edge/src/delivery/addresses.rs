@@ -8,7 +8,7 @@ use worker::Env;
 use super::signer::Signer;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::log;
+use crate::{json, log};
 
 /// How the origin says that an image is private.
 const PRIVATE: &[u8] = b"\"private\"";
@@ -44,7 +44,7 @@ pub(super) async fn sign_images(place: &Place, json: &[u8]) -> Result<Option<Str
     if !json.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
         return Ok(None);
     }
-    let Ok(mut answer) = serde_json::from_slice(json) else {
+    let Ok(mut answer) = json::read(json) else {
         return Ok(None);
     };
     let mut images = Vec::new();

@@ -27,8 +27,7 @@ pub async fn signed_url(mut call: Call, caller: &Caller) -> Answer {
     if answer.status != 200 {
         return respond::relay(&call, &answer, &origin).await;
     }
-    let image: Value =
-        serde_json::from_slice(&answer.bytes.to_vec()).map_err(|_| unreachable_origin())?;
+    let image: Value = answer.json().map_err(|_| unreachable_origin())?;
     let text = |name| image.get(name).and_then(Value::as_str).unwrap_or_default();
     if text("visibility") != Visibility::Private.as_str() {
         let detail = "the image is public: its url needs no signature";

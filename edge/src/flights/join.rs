@@ -23,13 +23,24 @@ pub struct Flown {
     pub role: Role,
 }
 
-/// Asks for the pictures of the recipe called `name`, together with all who want them now.
-pub async fn join(
+impl Flown {
+    /// Of a job that nobody else can have joined.
+    pub fn alone(answer: Result<Whole, Failure>) -> Self {
+        Self {
+            answer,
+            role: Role::Led,
+        }
+    }
+}
+
+/// Asks for the pictures of the recipe called `name`, together with all who want them now. The body
+/// is told before any waiting: nobody here needs it after that, and a Worker has little room.
+pub fn join(
     env: &Env,
     name: &str,
     order: &Order<'_>,
     origin: &Origin,
-) -> Result<Flown, Failure> {
+) -> Result<impl Future<Output = Result<Flown, Failure>> + use<>, Failure> {
     let boarding = Boarding {
         account: order.caller.as_str().to_owned(),
         priority: order.caller.priority,
@@ -50,9 +61,11 @@ pub async fn join(
     let flight = objects::named(env, settings::FLIGHTS, name)?;
     // Twice the wait: a caller may find that the job it joined is gone, and begin its own.
     let limit = order.limit(origin).saturating_mul(2).saturating_add(GRACE);
-    let answer = objects::send(&flight, request, limit).await?;
-    let (role, answer) = read(answer)?;
-    Ok(Flown { answer, role })
+    Ok(async move {
+        let answer = objects::send(&flight, request, limit).await?;
+        let (role, answer) = read(answer)?;
+        Ok(Flown { answer, role })
+    })
 }
 
 /// Forgets a recipe's pictures: for whoever asks next they are made anew.

@@ -2,16 +2,17 @@
 
 use darkroom_shared::problem::Code;
 use serde::Deserialize;
-use worker::{SqlStorage, SqlStorageValue, State};
+use worker::State;
 
 use super::message::{Boarding, Outcome, is_made};
 use crate::failure::Failure;
+use crate::sql::Sql;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS flight
     (id INTEGER PRIMARY KEY CHECK (id = 1), job TEXT NOT NULL, account TEXT NOT NULL, answer TEXT)";
 
 /// One recipe's log.
-pub(super) struct Log(SqlStorage);
+pub(super) struct Log(Sql);
 
 /// The job that makes the recipe, or made it.
 #[derive(Clone, Deserialize)]
@@ -27,17 +28,13 @@ pub(super) struct Flying {
 impl Log {
     /// The log of the object whose state this is.
     pub fn open(state: &State) -> worker::Result<Self> {
-        let sql = state.storage().sql();
-        sql.exec(TABLE, None)?;
-        Ok(Self(sql))
+        Sql::open(state, &[TABLE]).map(Self)
     }
 
     /// The flight's job, if there is one.
     pub fn flying(&self) -> worker::Result<Option<Flying>> {
-        let rows = self
-            .0
-            .exec("SELECT job, account, answer FROM flight", None)?;
-        Ok(rows.to_array()?.pop())
+        let rows = "SELECT job, account, answer FROM flight";
+        Ok(self.0.rows(rows, ())?.pop())
     }
 
     /// Writes a new job down, before anything is sent: whoever comes next finds it, whatever
@@ -55,10 +52,8 @@ impl Log {
     }
 
     fn fly(&self, job: &str, account: &str) -> worker::Result<Flying> {
-        self.run(
-            "INSERT OR REPLACE INTO flight VALUES (1, ?, ?, NULL)",
-            vec![job.into(), account.into()],
-        )?;
+        let statement = "INSERT OR REPLACE INTO flight VALUES (1, ?, ?, NULL)";
+        self.0.run(statement, (job, account))?;
         Ok(Flying {
             job: job.to_owned(),
             account: account.to_owned(),
@@ -68,14 +63,10 @@ impl Log {
 
     /// Remembers of an outcome what makes a difference to whoever comes next.
     pub fn note(&self, flying: &Flying, outcome: &Outcome) -> worker::Result<()> {
-        let job = flying.job.as_str().into();
         match outcome {
             Ok(answer) if is_made(outcome) => {
-                let text = answer.text();
-                self.run(
-                    "UPDATE flight SET answer = ? WHERE job = ?",
-                    vec![text.into(), job],
-                )
+                let statement = "UPDATE flight SET answer = ? WHERE job = ?";
+                self.0.run(statement, (answer.text(), &flying.job))
             }
             Ok(answer) if answer.status == 202 => Ok(()),
             // It may have been accepted, however late: whoever asks next asks for it.
@@ -86,19 +77,12 @@ impl Log {
 
     /// Forgets a job that comes to nothing, for the account that it belongs to.
     pub fn forget_job(&self, flying: &Flying) -> worker::Result<()> {
-        self.run(
-            "DELETE FROM flight WHERE job = ? AND account = ?",
-            vec![flying.job.as_str().into(), flying.account.as_str().into()],
-        )
+        let statement = "DELETE FROM flight WHERE job = ? AND account = ?";
+        self.0.run(statement, (&flying.job, &flying.account))
     }
 
     /// Forgets whatever there is.
     pub fn forget(&self) -> worker::Result<()> {
-        self.run("DELETE FROM flight", Vec::new())
-    }
-
-    fn run(&self, statement: &str, values: Vec<SqlStorageValue>) -> worker::Result<()> {
-        self.0.exec(statement, values)?;
-        Ok(())
+        self.0.run("DELETE FROM flight", ())
     }
 }

@@ -11,8 +11,8 @@ use worker::{Headers, Response, ResponseBuilder};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::pictures::body_of;
-use crate::random;
 use crate::sending::Whole;
+use crate::{json, random};
 
 /// Carries a [`Boarding`] to the object.
 pub(super) const BOARDING: &str = "darkroom-boarding";
@@ -114,7 +114,7 @@ pub(super) fn respond(role: Role, outcome: &Outcome) -> worker::Result<Response>
 
 /// Reads [`respond`].
 pub(super) fn read(answer: Whole) -> worker::Result<(Role, Outcome)> {
-    let role = serde_json::from_str(&answer.headers.get(ROLE)?.unwrap_or_default())?;
+    let role = json::read(answer.headers.get(ROLE)?.unwrap_or_default())?;
     if answer.headers.get(FAILED)?.is_none() {
         return Ok((role, Ok(answer)));
     }

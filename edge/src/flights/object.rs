@@ -21,7 +21,7 @@ use crate::call::now;
 use crate::failure::Failure;
 use crate::order::{GENERATE, Order};
 use crate::sending::Whole;
-use crate::settings;
+use crate::{json, settings};
 
 /// How long a flight's job, and what was answered, are remembered.
 const MEMORY: Duration = Duration::from_hours(24);
@@ -94,7 +94,7 @@ impl DurableObject for Flight {
             Log::open(&self.state)?.forget()?;
             return Response::empty();
         };
-        let passenger = Passenger::new(serde_json::from_str(&boarding)?, request);
+        let passenger = Passenger::new(json::read(boarding)?, request);
         let (role, outcome) = self.board(&passenger).await?;
         respond(role, &outcome)
     }

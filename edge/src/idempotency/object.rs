@@ -7,6 +7,7 @@ use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, dura
 
 use super::record::{Record, Verdict};
 use crate::call::now;
+use crate::json;
 
 /// How long an answer is replayed.
 const MEMORY: Duration = Duration::from_hours(24);
@@ -46,7 +47,7 @@ impl DurableObject for IdempotencyKey {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let message = request.headers().get(HEADER)?.unwrap_or_default();
         let record = Record::open(&self.state)?;
-        match serde_json::from_str(&message)? {
+        match json::read(message)? {
             Message::Begin { digest, attempt } => {
                 let verdict = record.begin(&digest, &attempt, now())?;
                 let body = match verdict {

@@ -7,6 +7,7 @@ use darkroom_shared::problem::{Code, FieldError, Problem};
 use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use wasm_bindgen::JsValue;
 use worker::js_sys::Uint8Array;
 use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder};
 
@@ -18,7 +19,7 @@ use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
 use crate::pictures::body_of;
 use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
-use crate::{body, log, objects, random, respond, settings};
+use crate::{body, border, json, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -51,20 +52,27 @@ pub async fn once(
     };
     check(&key)?;
     // Neither has a line break, and both may have anything else between them.
-    let object = format!("{}\n{key}", caller.as_str());
-    let object = objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &object)?;
+    let name = format!("{}\n{key}", caller.as_str());
+    let object = || objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &name);
+    let (object, left) = (object()?, object()?.into_rpc());
     let begin = Message::Begin {
         digest: digest(&call).await?,
         attempt: random::sortable_id(now())?,
     };
     let found = objects::send(&object, request(&begin, None)?, LIMIT).await?;
     let verdict = found.headers.get(HEADER)?.unwrap_or_default();
-    match serde_json::from_str(&verdict).map_err(worker::Error::from)? {
+    match json::read(verdict).map_err(worker::Error::from)? {
         Verdict::Done(head) => return replay(&call, &head, &found).await,
         Verdict::Running => return Err(running()),
         Verdict::Other => return Err(other()),
         Verdict::Begun(attempt) => call.attempt = Some(attempt),
     }
+
+    // Whoever hangs up mostly comes again: to an answer, or at least to the same job.
+    let reopen = serde_json::to_string(&Message::Reopen).map_err(worker::Error::from)?;
+    let context = call.context.as_ref();
+    let header = format!("{HEADER}\n{reopen}");
+    let ends_with_caller = border::when_left(&call.request, context, &left, &header);
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let response = respond::response(work(call).await, &path, &request_id)?;
@@ -76,6 +84,10 @@ pub async fn once(
                 format_args!("a call could not be reopened: {failure}"),
             );
         }
+        // A stream is its reader's alone.
+        ends_with_caller
+            .call0(&JsValue::UNDEFINED)
+            .map_err(worker::Error::from)?;
         return Ok(response);
     }
     let answer = read_whole(response).await?;

@@ -2,7 +2,10 @@
 
 use darkroom_shared::timestamp::UnixMillis;
 use serde::{Deserialize, Serialize};
-use worker::{SqlStorage, SqlStorageValue, State};
+use worker::{SqlStorageValue, State};
+
+use crate::json;
+use crate::sql::Sql;
 
 const TABLES: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS call (id INTEGER PRIMARY KEY CHECK (id = 1), digest TEXT NOT NULL,
@@ -38,7 +41,7 @@ pub(super) enum Verdict {
 }
 
 /// The record of one key.
-pub(super) struct Record(SqlStorage);
+pub(super) struct Record(Sql);
 
 #[derive(Deserialize)]
 struct Row {
@@ -51,59 +54,49 @@ struct Row {
 impl Record {
     /// The record of the object whose state this is.
     pub fn open(state: &State) -> worker::Result<Self> {
-        let sql = state.storage().sql();
-        for table in TABLES {
-            sql.exec(table, None)?;
-        }
-        Ok(Self(sql))
+        Sql::open(state, &TABLES).map(Self)
     }
 
     /// Begins a call, unless one was begun before. `attempt` names what it does.
     pub fn begin(&self, digest: &str, attempt: &str, now: UnixMillis) -> worker::Result<Verdict> {
-        let rows: Vec<Row> = self.0.exec("SELECT * FROM call", None)?.to_array()?;
-        let attempt = match rows.into_iter().next() {
+        let statement = "SELECT digest, attempt, since, head FROM call";
+        let attempt = match self.0.rows::<Row>(statement, ())?.pop() {
             Some(row) if row.digest != digest => return Ok(Verdict::Other),
             Some(Row {
                 head: Some(head), ..
-            }) => return Ok(Verdict::Done(serde_json::from_str(&head)?)),
+            }) => return Ok(Verdict::Done(json::read(head)?)),
             Some(row) if now - row.since < LOST_MILLIS => return Ok(Verdict::Running),
             // Whatever the lost one has begun is found again under its own name.
             Some(row) => row.attempt,
             None => attempt.to_owned(),
         };
-        let values = vec![
-            digest.into(),
-            attempt.as_str().into(),
-            SqlStorageValue::Integer(now),
-        ];
         let statement = "INSERT OR REPLACE INTO call VALUES (1, ?, ?, ?, NULL)";
-        self.0.exec(statement, values)?;
+        self.0.run(statement, (digest, &attempt, now))?;
         Ok(Verdict::Begun(attempt))
     }
 
     /// The call may be begun again, under the id that it has.
     pub fn reopen(&self) -> worker::Result<()> {
         let statement = "UPDATE call SET since = 0 WHERE head IS NULL";
-        self.0.exec(statement, None).map(drop)
+        self.0.run(statement, ())
     }
 
     /// Keeps a call's answer.
     pub fn keep(&self, head: &str, body: &[u8]) -> worker::Result<()> {
         // An earlier attempt may have left a part of its own.
-        self.0.exec("DELETE FROM body", None)?;
+        self.0.run("DELETE FROM body", ())?;
         for (number, piece) in (0_i64..).zip(body.chunks(PIECE)) {
             let values = vec![SqlStorageValue::Integer(number), piece.to_vec().into()];
-            self.0.exec("INSERT INTO body VALUES (?, ?)", values)?;
+            let statement = "INSERT INTO body VALUES (?, ?)";
+            self.0.storage.exec(statement, values)?;
         }
-        self.0.exec("UPDATE call SET head = ?", vec![head.into()])?;
-        Ok(())
+        self.0.run("UPDATE call SET head = ?", [head])
     }
 
     /// The body of the answer that was kept.
     pub fn body(&self) -> worker::Result<Vec<u8>> {
-        let pieces = self
-            .0
-            .exec("SELECT piece FROM body ORDER BY number", None)?;
+        let statement = "SELECT piece FROM body ORDER BY number";
+        let pieces = self.0.storage.exec(statement, None)?;
         let mut body = Vec::new();
         for row in pieces.raw() {
             for value in row? {
@@ -117,8 +110,7 @@ impl Record {
 
     /// Forgets all of it: the next call is the first.
     pub fn forget(&self) -> worker::Result<()> {
-        self.0.exec("DELETE FROM call", None)?;
-        self.0.exec("DELETE FROM body", None)?;
-        Ok(())
+        self.0.run("DELETE FROM call", ())?;
+        self.0.run("DELETE FROM body", ())
     }
 }

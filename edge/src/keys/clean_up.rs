@@ -5,13 +5,14 @@
 
 use darkroom_shared::keys::{Key, KeyRecord};
 use darkroom_shared::timestamp::UnixMillis;
-use serde_json::json;
-use worker::{Env, console_log, kv};
+use serde_json::{Value, json};
+use worker::{Env, console_log};
 
 use super::store::{DIGEST, RECORD, Store, WRITTEN_AT};
 use crate::call::now;
 use crate::failure::Failure;
-use crate::{log, random};
+use crate::kv::Entry;
+use crate::{json, log, random};
 
 /// At most four questions for each of them: below what one run of a Worker may ask.
 const ENTRIES: u64 = 100;
@@ -77,14 +78,12 @@ async fn run(env: &Env, id: &str) -> Result<Done, Failure> {
             Err(_) => done.failed += 1,
         }
     }
-    let next = page.cursor.filter(|_| !page.list_complete);
-    store.set_place(&next.unwrap_or_default()).await?;
+    store.set_place(&page.next().unwrap_or_default()).await?;
     Ok(done)
 }
 
-async fn clean_key(store: &Store<'_>, id: &str, entry: &kv::Key) -> Result<bool, Failure> {
-    let shown = entry.metadata.clone().unwrap_or_default();
-    let is_past = serde_json::from_value::<Key>(shown).is_ok_and(|key| key.is_past(now()));
+async fn clean_key(store: &Store<'_>, id: &str, entry: &Entry) -> Result<bool, Failure> {
+    let is_past = json::read::<Key>(entry.metadata.to_string()).is_ok_and(|key| key.is_past(now()));
     if !is_past {
         return Ok(false);
     }
@@ -95,9 +94,8 @@ async fn clean_key(store: &Store<'_>, id: &str, entry: &kv::Key) -> Result<bool,
     }
 }
 
-async fn clean_digest(store: &Store<'_>, digest: &str, entry: &kv::Key) -> Result<bool, Failure> {
-    let beside = entry.metadata.as_ref();
-    let written_at = beside.and_then(|beside| beside.get(WRITTEN_AT)?.as_i64());
+async fn clean_digest(store: &Store<'_>, digest: &str, entry: &Entry) -> Result<bool, Failure> {
+    let written_at = entry.metadata.get(WRITTEN_AT).and_then(Value::as_i64);
     if now().saturating_sub(written_at.unwrap_or_default()) < SETTLED_MILLIS {
         return Ok(false);
     }

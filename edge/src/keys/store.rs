@@ -9,13 +9,11 @@ use darkroom_shared::keys::{Key, KeyRecord, ListKeys};
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use serde_json::{Value, json};
 use worker::Env;
-use worker::js_sys::futures::JsFuture;
-use worker::kv::{KvError, KvStore, ListResponse};
 
-use crate::bindings::{self, Namespace};
 use crate::call::{Call, now};
 use crate::failure::Failure;
-use crate::{log, settings};
+use crate::kv::{Entry, Listed, Namespace};
+use crate::{bindings, json, log, settings};
 
 /// Where records are, by id.
 pub(super) const RECORD: &str = "key:";
@@ -28,9 +26,7 @@ pub(super) const WRITTEN_AT: &str = "written_at";
 
 /// The keys.
 pub struct Store<'a> {
-    kv: KvStore,
-    /// The same, to be read.
-    texts: Namespace,
+    kv: Namespace,
     request_id: &'a str,
 }
 
@@ -50,12 +46,8 @@ impl<'a> Store<'a> {
 
     /// The same, where no caller asks.
     pub fn bound(env: &Env, request_id: &'a str) -> Result<Self, Failure> {
-        let unbound = || settings::wrong(settings::KEYS, "is not bound to a KV namespace");
-        Ok(Self {
-            kv: env.kv(settings::KEYS).map_err(|_| unbound())?,
-            texts: bindings::keys(env).ok_or_else(unbound)?,
-            request_id,
-        })
+        let kv = bindings::keys(env).ok_or_else(|| settings::unbound(settings::KEYS))?;
+        Ok(Self { kv, request_id })
     }
 
     /// The record that a digest leads to.
@@ -69,7 +61,7 @@ impl<'a> Store<'a> {
     /// A key's record.
     pub async fn by_id(&self, id: &str) -> Result<Option<KeyRecord>, Failure> {
         let text = self.read(&format!("{RECORD}{id}")).await?;
-        let record = text.as_deref().map(serde_json::from_str).transpose();
+        let record = text.map(json::read).transpose();
         record.map_err(|error| {
             let message = format_args!("the key {id} cannot be read: {error}");
             log::error(self.request_id, message);
@@ -82,17 +74,17 @@ impl<'a> Store<'a> {
         for digest in record.digests() {
             let name = format!("{DIGEST}{digest}");
             let beside = json!({ WRITTEN_AT: now() });
-            self.write(&name, &record.key.id, beside).await?;
+            self.write(&name, &record.key.id, &beside).await?;
         }
         let json = serde_json::to_string(record).map_err(worker::Error::from)?;
         let name = format!("{RECORD}{}", record.key.id);
-        self.write(&name, &json, json!(record.key)).await
+        self.write(&name, &json, &json!(record.key)).await
     }
 
     /// Forgets a key, and with it all its texts.
     pub async fn delete(&self, record: &KeyRecord) -> Result<(), Failure> {
         let name = format!("{RECORD}{}", record.key.id);
-        let deleted = self.kv.delete(&name).await;
+        let deleted = self.kv.forget(&name).await;
         deleted.map_err(|error| self.unreachable(&error))?;
         self.tidy(record.digests()).await;
         Ok(())
@@ -101,7 +93,7 @@ impl<'a> Store<'a> {
     /// Forgets digests that no record knows. One that stays leads nowhere.
     pub async fn tidy(&self, digests: impl Iterator<Item = &str>) {
         for digest in digests {
-            if let Err(error) = self.kv.delete(&format!("{DIGEST}{digest}")).await {
+            if let Err(error) = self.kv.forget(&format!("{DIGEST}{digest}")).await {
                 log::warn(
                     self.request_id,
                     format_args!("a digest is left over: {error}"),
@@ -111,16 +103,10 @@ impl<'a> Store<'a> {
     }
 
     /// Up to so many of all entries, whatever they are, from where the last look ended.
-    pub async fn entries(
-        &self,
-        limit: u64,
-        cursor: Option<String>,
-    ) -> Result<ListResponse, Failure> {
-        let mut list = self.kv.list().limit(limit);
-        if let Some(cursor) = cursor {
-            list = list.cursor(cursor);
-        }
-        let entries = list.execute().await;
+    pub async fn entries(&self, limit: u64, cursor: Option<String>) -> Result<Listed, Failure> {
+        let mut options = json!({ "limit": limit });
+        set_cursor(&mut options, cursor);
+        let entries = self.kv.list(&options).await;
         entries.map_err(|error| self.unreachable(&error))
     }
 
@@ -132,36 +118,30 @@ impl<'a> Store<'a> {
 
     /// Remembers where a look ended: nowhere, at their end.
     pub async fn set_place(&self, cursor: &str) -> Result<(), Failure> {
-        self.write(PLACE, cursor, Value::Null).await
+        self.write(PLACE, cursor, &Value::Null).await
     }
 
     /// A page of the keys. What is shown of each lies beside its record: one question for all.
     pub async fn list(&self, page: ListKeys) -> Result<ListPage, Failure> {
-        let mut list = self.kv.list().prefix(RECORD.to_owned()).limit(page.limit);
+        let mut options = json!({ "prefix": RECORD, "limit": page.limit });
         let has_cursor = page.cursor.is_some();
-        if let Some(cursor) = page.cursor {
-            list = list.cursor(cursor);
-        }
-        let found = list.execute().await.map_err(|error| {
+        set_cursor(&mut options, page.cursor);
+        let mut found = self.kv.list(&options).await.map_err(|error| {
             let failure = self.unreachable(&error);
             // The store does not say which of the two it is.
             if has_cursor { bad_cursor() } else { failure }
         })?;
         Ok(ListPage {
-            items: found
-                .keys
+            items: std::mem::take(&mut found.keys)
                 .into_iter()
-                .filter_map(|kept| self.shown(kept))
+                .filter_map(|kept| self.shown(&kept))
                 .collect(),
-            next_cursor: found
-                .cursor
-                .filter(|_| !found.list_complete)
-                .map(|cursor| ListKeys::next_cursor(&cursor)),
+            next_cursor: found.next().map(|cursor| ListKeys::next_cursor(&cursor)),
         })
     }
 
-    fn shown(&self, kept: worker::kv::Key) -> Option<Key> {
-        let key = serde_json::from_value(kept.metadata.unwrap_or_default());
+    fn shown(&self, kept: &Entry) -> Option<Key> {
+        let key = json::read(kept.metadata.to_string());
         key.inspect_err(|error| {
             let name = &kept.name;
             let message = format_args!("{name} is left out, since it cannot be read: {error}");
@@ -171,22 +151,28 @@ impl<'a> Store<'a> {
     }
 
     async fn read(&self, name: &str) -> Result<Option<String>, Failure> {
-        let text = JsFuture::from(self.texts.get(name)).await;
-        let text = text.map_err(|error| self.unreachable(&error.into()))?;
-        Ok(text.as_string())
+        let text = self.kv.read(name).await;
+        text.map_err(|error| self.unreachable(&error))
     }
 
-    async fn write(&self, name: &str, value: &str, beside: Value) -> Result<(), Failure> {
-        let written = async { self.kv.put(name, value)?.metadata(beside)?.execute().await };
-        written.await.map_err(|error| self.unreachable(&error))
+    async fn write(&self, name: &str, value: &str, beside: &Value) -> Result<(), Failure> {
+        let options = json!({ "metadata": beside });
+        let written = self.kv.keep(name, value, &options).await;
+        written.map_err(|error| self.unreachable(&error))
     }
 
-    fn unreachable(&self, error: &KvError) -> Failure {
+    fn unreachable(&self, error: &worker::Error) -> Failure {
         log::error(
             self.request_id,
             format_args!("the store of keys failed: {error}"),
         );
         Failure::new(Code::Unavailable, "the keys cannot be reached at present")
+    }
+}
+
+fn set_cursor(options: &mut Value, cursor: Option<String>) {
+    if let (Some(cursor), Some(options)) = (cursor, options.as_object_mut()) {
+        options.insert("cursor".to_owned(), cursor.into());
     }
 }
 

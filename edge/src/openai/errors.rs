@@ -4,6 +4,7 @@ use darkroom_shared::openai::error::{envelope, status};
 use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
 use worker::{Response, ResponseBody, ResponseBuilder};
 
+use crate::json;
 use crate::sending::media_type;
 
 /// An answer in OpenAI's shape where it is a problem document, whichever layer wrote it; any other
@@ -17,7 +18,7 @@ pub fn translated(response: Response) -> worker::Result<Response> {
     let ResponseBody::Body(bytes) = &body else {
         return Ok(builder.body(body));
     };
-    let Ok(problem) = serde_json::from_slice::<Problem>(bytes) else {
+    let Ok(problem) = json::read::<Problem>(bytes) else {
         return Ok(builder.body(body));
     };
     headers.set("content-type", "application/json")?;

@@ -17,10 +17,10 @@ use worker::{ByteStream, Delay};
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::log;
 use crate::origin::{self, Ask};
 use crate::sending::{Opened, unreachable_origin};
 use crate::settings::Origin;
+use crate::{json, log, pictures};
 
 /// The origin says every 15 seconds that it is still there.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -103,14 +103,17 @@ impl Following {
 
     /// Appends a picture's file in base64 to a text.
     pub async fn push_picture(&self, image: &Image, text: &mut String) -> Result<(), Failure> {
-        let path = format!("/{}", image.key);
-        let answer = origin::ask(&self.origin, self.ask(&path)).await?;
-        if answer.status != 200 || u64::from(answer.bytes.length()) != image.bytes {
-            let message = format_args!("not the picture that was made: {}", answer.status);
-            log::error(&self.call.request_id, message);
+        let picture = pictures::bytes(&self.call, &image.key).await;
+        let picture = picture.map_err(|failure| match failure.problem() {
+            // The caller has asked for no picture of this name.
+            Some(problem) if problem.status < 500 => unreachable_origin(),
+            _ => failure,
+        })?;
+        if u64::from(picture.length()) != image.bytes {
+            log::error(&self.call.request_id, "not the picture that was made");
             return Err(unreachable_origin());
         }
-        push_base64(&answer.bytes.to_vec(), text);
+        push_base64(&picture.to_vec(), text);
         Ok(())
     }
 
@@ -190,7 +193,7 @@ struct Told {
 }
 
 fn news(name: &str, data: &str) -> Result<Option<News>, Failure> {
-    let told: Told = serde_json::from_slice(data.as_bytes()).map_err(|_| unreachable_origin())?;
+    let told: Told = json::read(data).map_err(|_| unreachable_origin())?;
     match Status::parse(name) {
         None => Ok(told.preview.map(News::Preview)),
         Some(Status::Queued | Status::Running) => Ok(None),

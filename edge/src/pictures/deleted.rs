@@ -1,11 +1,13 @@
 //! Marks of deleted pictures: a picture may lie in many caches, which nobody can all reach, so
 //! that a mark is looked for before a cached one is given.
 
+use serde_json::json;
 use worker::Cache;
 use worker::js_sys::futures::JsFuture;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::kv::Namespace;
 use crate::routes::not_found;
 use crate::{bindings, border, log, settings};
 
@@ -48,17 +50,13 @@ async fn is_marked(call: &Call, marks: String) -> bool {
 /// Marks the picture stored under `key` as deleted, and takes it out of this place's cache.
 pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
     let path = path(key);
-    let store = call.env.kv(settings::RECIPES)?;
-    let marked = async {
-        let put = store.put(&mark(&path), "")?;
-        put.expiration_ttl(MEMORY_SECONDS).execute().await
-    };
-    marked.await.map_err(|error| {
+    let options = json!({ "expirationTtl": MEMORY_SECONDS });
+    let marked = store(call)?.keep(&mark(&path), "", &options).await;
+    marked.inspect_err(|error| {
         log::error(
             &call.request_id,
             format_args!("a deletion cannot be marked: {error}"),
         );
-        worker::Error::from(error.to_string())
     })?;
     Cache::default()
         .delete(format!("{}{path}", call.site), true)
@@ -68,17 +66,21 @@ pub async fn forget(call: &Call, key: &str) -> Result<(), Failure> {
 
 /// Takes the mark of the picture stored under `key` away: it was restored.
 pub async fn remember(call: &Call, key: &str) -> Result<(), Failure> {
-    let store = call.env.kv(settings::RECIPES)?;
-    store.delete(&mark(&path(key))).await.map_err(|error| {
+    let unmarked = store(call)?.forget(&mark(&path(key))).await;
+    unmarked.inspect_err(|error| {
         log::error(
             &call.request_id,
             format_args!("a deletion stays marked: {error}"),
         );
-        worker::Error::from(error.to_string()).into()
-    })
+    })?;
+    Ok(())
 }
 
-fn path(key: &str) -> String {
+fn store(call: &Call) -> Result<Namespace, Failure> {
+    bindings::recipes(&call.env).ok_or_else(|| settings::unbound(settings::RECIPES))
+}
+
+pub(super) fn path(key: &str) -> String {
     format!("/{key}")
 }
 

@@ -12,14 +12,16 @@ mod stored;
 
 use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
 use darkroom_shared::request::Visibility;
-use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen::JsCast as _;
+use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::JsFuture;
 use worker::{Cache, Headers, ResponseBody, ResponseBuilder};
 
 use crate::call::Call;
-use crate::failure::Answer;
+use crate::failure::{Answer, Failure};
 use crate::routes::not_found;
-use crate::{bindings, border, log};
+use crate::sending::read_bytes;
+use crate::{allowance, auth, bindings, border, log};
 use answer::Found;
 use stored::Picture;
 
@@ -31,53 +33,80 @@ const MISS: &str = "darkroom-edge; fwd=miss; stored";
 
 /// Answers GET and HEAD from the cache, or from the origin and then keeps it.
 pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
-    // Without the query: it changes nothing in a picture, but would fill the cache with copies.
-    let key = format!("{}{}", call.site, call.path);
-    match cached(call, &key).await {
-        Ok(found) if found.is_null() => return Err(not_found()),
-        Ok(found) if found.is_undefined() => {}
+    let cache_control = cache_control(visibility);
+    if let Some((headers, body)) = kept(call, &call.path).await? {
+        let found = Found {
+            headers,
+            cache_status: HIT,
+            cache_control,
+        };
+        return answer::answer(call, found, body).await;
+    }
+    // No key is needed to come as far as this.
+    allowance::check_burst(call, &auth::from(call)).await?;
+    let Picture { headers, bytes } = fetch(call, &call.path).await?;
+    let found = Found {
+        headers,
+        cache_status: MISS,
+        cache_control,
+    };
+    answer::answer(call, found, body_of(&bytes)?).await
+}
+
+/// The bytes of the picture stored under `key`, for a caller who may see it: from the cache, or from
+/// the origin.
+pub async fn bytes(call: &Call, key: &str) -> Result<Uint8Array, Failure> {
+    let path = deleted::path(key);
+    match kept(call, &path).await? {
+        Some((_, body)) => Ok(read_bytes(body).await?),
+        None => Ok(fetch(call, &path).await?.bytes),
+    }
+}
+
+/// A picture that lies in the cache, where it does. One that was deleted is not found.
+async fn kept(call: &Call, path: &str) -> Result<Option<(Headers, ResponseBody)>, Failure> {
+    let marks = bindings::recipes(&call.env);
+    let mark = deleted::mark(path);
+    let found = border::cached(&address(call, path), marks.as_ref(), &mark);
+    match JsFuture::from(found).await {
+        Ok(found) if found.is_null() => Err(not_found()),
+        Ok(found) if found.is_undefined() => Ok(None),
         Ok(found) => {
             let kept: web_sys::Response = found.unchecked_into();
             let body = kept
                 .body()
                 .map_or(ResponseBody::Empty, ResponseBody::Stream);
-            let found = Found {
-                // What comes out of the cache cannot be changed.
-                headers: Headers(kept.headers()),
-                cache_status: HIT,
-                cache_control: cache_control(visibility),
-            };
-            return answer::answer(call, found, body).await;
+            // What comes out of the cache cannot be changed.
+            Ok(Some((Headers(kept.headers()), body)))
         }
         // The origin knows what was deleted, and has the rest.
         Err(error) => {
             let error = worker::Error::from(error);
             log::warn(&call.request_id, format_args!("the cache failed: {error}"));
+            Ok(None)
         }
     }
+}
 
-    let Picture { headers, bytes } = stored::picture(call).await?;
+/// A picture from the origin, which is then kept.
+async fn fetch(call: &Call, path: &str) -> Result<Picture, Failure> {
+    let picture = stored::picture(call, path).await?;
     let keep = ResponseBuilder::new()
-        .with_headers(headers.clone())
-        .body(body_of(&bytes)?);
+        .with_headers(picture.headers.clone())
+        .body(body_of(&picture.bytes)?);
+    let address = address(call, path);
     call.context.wait_until(async move {
-        if let Err(error) = Cache::default().put(key, keep).await {
+        if let Err(error) = Cache::default().put(address, keep).await {
             log::warn("", format_args!("a picture could not be kept: {error}"));
         }
     });
-    let found = Found {
-        headers,
-        cache_status: MISS,
-        cache_control: cache_control(visibility),
-    };
-    answer::answer(call, found, body_of(&bytes)?).await
+    Ok(picture)
 }
 
-/// What lies in the cache: undefined where there is nothing, null where it was deleted.
-async fn cached(call: &Call, key: &str) -> Result<JsValue, JsValue> {
-    let marks = bindings::recipes(&call.env);
-    let mark = deleted::mark(&call.path);
-    JsFuture::from(border::cached(key, marks.as_ref(), &mark)).await
+/// Where a picture lies in the cache. Without the query: it changes nothing in a picture, but would
+/// fill the cache with copies.
+fn address(call: &Call, path: &str) -> String {
+    format!("{}{path}", call.site)
 }
 
 /// What others are told; here both are kept.

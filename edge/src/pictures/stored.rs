@@ -28,15 +28,17 @@ pub fn body_of(bytes: &Uint8Array) -> worker::Result<ResponseBody> {
 
 /// Asks the origin for a picture, all of it: one that broke off on the way would otherwise be
 /// kept for a year as far as it came.
-pub(super) async fn picture(call: &Call) -> Result<Picture, Failure> {
+pub(super) async fn picture(call: &Call, path: &str) -> Result<Picture, Failure> {
     let origin = settings::origin(&call.env)?;
-    let file = call.path.rsplit('/').next().unwrap_or_default();
+    let file = path.rsplit('/').next().unwrap_or_default();
     let format = parse_file_name(file).ok_or_else(not_found)?;
     let anybody = Caller::ANONYMOUS;
     let ask = Ask {
         // A HEAD fills the cache as well: who asks for the headers mostly wants the picture next.
         method: "GET",
+        path,
         query: "",
+        may_repeat: true,
         ..Ask::new(call, &anybody, origin.timeout)
     };
     let answer = origin::ask(&origin, ask).await?;

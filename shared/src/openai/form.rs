@@ -32,25 +32,47 @@ pub(super) fn to_json(fields: Vec<(String, String)>) -> Map<String, Value> {
         };
         if let Some(list) = name.strip_suffix("[]") {
             let list = map.entry(list).or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(items) = list {
-                items.push(text.into());
-            }
+            add(list, text.into());
         } else if let Some((outer, inner)) = nested(&name) {
+            let value = value(inner, text);
             let outer = map
                 .entry(outer)
                 .or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(fields) = outer {
-                fields.insert(inner.to_owned(), value(inner, text));
+            match outer {
+                Value::Object(fields) => insert(fields, inner, value),
+                other => add(other, value),
             }
         } else if name == "darkroom" {
             let object = read_object(text.as_bytes());
-            map.insert(name, object.map_or(Value::String(text), Value::Object));
+            insert(
+                &mut map,
+                &name,
+                object.map_or(Value::String(text), Value::Object),
+            );
         } else {
             let value = value(&name, text);
-            map.insert(name, value);
+            insert(&mut map, &name, value);
         }
     }
     map
+}
+
+/// A field that comes twice is a list, which none of those may be that come without `[]`: which of
+/// the two was meant nobody can tell.
+fn insert(map: &mut Map<String, Value>, name: &str, value: Value) {
+    match map.get_mut(name) {
+        Some(first) => add(first, value),
+        None => drop(map.insert(name.to_owned(), value)),
+    }
+}
+
+/// Makes a list of what there is, and adds to it.
+fn add(list: &mut Value, value: Value) {
+    if let Value::Array(items) = list {
+        items.push(value);
+    } else {
+        *list = Value::Array(vec![list.take(), value]);
+    }
 }
 
 /// The longest boundary there may be (RFC 2046, 5.1.1).
@@ -135,6 +157,28 @@ mod tests {
         assert_eq!(
             read(&[("darkroom", r#"{"seed":7}"#)]),
             json!({ "darkroom": { "seed": 7 } })
+        );
+        assert_eq!(
+            read(&[
+                ("n", "1"),
+                ("n", "2"),
+                ("image", "a"),
+                ("image[]", "b"),
+                ("image[]", "c")
+            ]),
+            json!({ "n": [1, 2], "image": ["a", "b", "c"] })
+        );
+        assert_eq!(
+            read(&[
+                ("darkroom[seed]", "7"),
+                ("darkroom[seed]", "8"),
+                ("darkroom", "{}")
+            ]),
+            json!({ "darkroom": [{ "seed": [7, 8] }, {}] })
+        );
+        assert_eq!(
+            read(&[("prompt", "p"), ("prompt[x]", "q")]),
+            json!({ "prompt": ["p", "q"] })
         );
         let lists = format!(r#"{{"seed":[{}0]}}"#, "0,".repeat(10_000));
         for text in ["x", "[7]", &lists] {

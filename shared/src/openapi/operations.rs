@@ -69,6 +69,8 @@ const ONCE: &[u16] = &[409, 422];
 const CHANGED: &[u16] = &[412];
 /// The stores of the edge.
 const STORE: &[u16] = &[503];
+/// Too often, by address: nobody says who asks.
+const ADDRESS: &[u16] = &[429];
 /// A signature that is not good here and now.
 const SIGNED: &[u16] = &[403];
 /// A part of a picture that it does not have.
@@ -103,7 +105,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonBody("GenerateRequest")),
         answers: &[(200, Json("Generated")), (202, Json("Generated"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Prefer", "Idempotency-Key"],
+        parameters: &["Prefer", "Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/api/media/generate-image",
@@ -194,7 +196,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(OptionalJson("RegenerateRequest")),
         answers: &[(200, Json("Generated")), (202, Json("Generated"))],
         problems: &[ANY, KEYED, THING, SENT, ONCE, ORIGIN],
-        parameters: &["Prefer", "Idempotency-Key"],
+        parameters: &["Prefer", "Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/api/images/{id}/regenerate",
@@ -327,7 +329,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonBody("OpenAiGeneration")),
         answers: &[(200, JsonOrEvents("OpenAiImages"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Idempotency-Key"],
+        parameters: &["Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/v1/images/generations",
@@ -339,7 +341,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(JsonOrForm("OpenAiEdit")),
         answers: &[(200, JsonOrEvents("OpenAiImages"))],
         problems: &[ANY, KEYED, SENT, ONCE, ORIGIN],
-        parameters: &["Idempotency-Key"],
+        parameters: &["Darkroom-Deadline", "Idempotency-Key"],
         ..open(
             "POST",
             "/v1/images/edits",
@@ -415,13 +417,13 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
-        problems: &[ANY, THING, CHANGED, PART, ORIGIN],
+        problems: &[ANY, THING, CHANGED, PART, ADDRESS, ORIGIN],
         parameters: &["Range", "If-Match", "If-None-Match"],
         ..open("GET", "/generated/{file}", "Fetch a public picture")
     },
     Operation {
         answers: &[(200, Empty), (302, Empty), (304, Empty)],
-        problems: &[ANY, THING, CHANGED, ORIGIN],
+        problems: &[ANY, THING, CHANGED, ADDRESS, ORIGIN],
         parameters: &["If-Match", "If-None-Match"],
         ..open("HEAD", "/generated/{file}", "The same, headers alone")
     },
@@ -435,7 +437,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Picture), (206, Picture), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, CHANGED, PART, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, PART, ADDRESS, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
@@ -454,7 +456,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Empty), (302, Empty), (304, Empty)],
-        problems: &[ANY, SIGNED, THING, CHANGED, ORIGIN],
+        problems: &[ANY, SIGNED, THING, CHANGED, ADDRESS, ORIGIN],
         parameters: &[
             "Expires",
             "Policy",
@@ -488,10 +490,12 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(200, Json("Readiness")), (503, Json("Readiness"))],
+        problems: &[ANY, ADDRESS],
         ..open("GET", "/readyz", "Whether pictures can be made")
     },
     Operation {
         answers: &[(200, Empty), (503, Empty)],
+        problems: &[ANY, ADDRESS],
         ..open("HEAD", "/readyz", "The same, headers alone")
     },
 ];

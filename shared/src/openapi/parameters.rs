@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::deadline;
+
 /// All of them, by name.
 pub(super) fn all() -> Value {
     let described = list().map(|(name, place, schema, description)| {
@@ -18,7 +20,7 @@ pub(super) fn all() -> Value {
 }
 
 /// Name, place, schema, description.
-fn list() -> [(&'static str, &'static str, Value, &'static str); 22] {
+fn list() -> [(&'static str, &'static str, Value, &'static str); 23] {
     let text = json!({ "type": "string" });
     [
         ("id", "path", text.clone(), "The thing's id"),
@@ -93,6 +95,12 @@ fn list() -> [(&'static str, &'static str, Value, &'static str); 22] {
             "header",
             text.clone(),
             "`wait=N`: at most N seconds, 60 unless told; `respond-async`: not at all",
+        ),
+        (
+            "Darkroom-Deadline",
+            "header",
+            json!({ "type": "integer", "minimum": 1, "maximum": deadline::MAX_SECONDS }),
+            "Seconds within which the pictures are needed",
         ),
         (
             "Idempotency-Key",
