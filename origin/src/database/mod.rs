@@ -13,11 +13,13 @@
 //! callers are to be told of a job's end goes through `outbox`, signed with `signing_secrets`, and
 //! stays in the `delivery_log`; what the CDN is to be told, through `invalidations`.
 //!
-//! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
+//! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different, and
+//! `connection` that no call waits for ever.
 
 mod accept;
 mod address;
 mod checkpoints;
+mod connection;
 mod deadlines;
 mod delete;
 mod delivery_log;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use darkroom_shared::job::{Job, Page, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Serialize;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::rows::{JobRow, cut, unreadable};
 use super::{Database, DatabaseError, events, outbox, outcome};
 use crate::addresses::Addresses;
@@ -222,7 +222,7 @@ impl Database {
 }
 
 /// A job's status, which no other transaction changes until this one is through.
-async fn lock(connection: &mut AnyConnection, id: &str) -> Result<Option<Status>, DatabaseError> {
+async fn lock(connection: &mut Connection, id: &str) -> Result<Option<Status>, DatabaseError> {
     let name: Option<String> =
         sqlx::query_scalar("UPDATE jobs SET token = token WHERE id = $1 RETURNING status")
             .bind(id)

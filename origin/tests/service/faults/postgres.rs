@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 use url::Url;
 
+use super::process::Process;
 use super::proxy::{Behind, Proxy};
 use super::world::{Start, World};
-use crate::support::{databases, on_postgres};
+use crate::support::call::Call;
+use crate::support::{databases, on_postgres, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scripts/test faults"]
@@ -33,11 +35,8 @@ async fn the_database_is_restarted() {
     assert_eq!(books.pictures, 4);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "scripts/test faults"]
-async fn connections_to_the_database_are_cut_and_slow() {
-    const FAULT: &str = "connections to PostgreSQL cut and slow";
-    let world = World::new().await;
+/// An origin whose connections to the database go through a proxy.
+async fn behind_proxy(world: &World) -> (Process, Proxy) {
     let mut url: Url = databases::url(world.folder()).await.parse().expect("a URL");
     let socket = url.query_pairs().find(|(name, _)| name == "host");
     let socket = PathBuf::from(socket.expect("a socket").1.as_ref()).join(".s.PGSQL.5432");
@@ -49,7 +48,38 @@ async fn connections_to_the_database_are_cut_and_slow() {
         database: Some(url.into()),
         ..Start::default()
     };
-    let origin = world.start_with("a", start).await;
+    (world.start_with("a", start).await, proxy)
+}
+
+/// No end, no reset: as where a firewall has forgotten a connection, or a machine lost its power.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn connections_to_the_database_go_silent() {
+    const FAULT: &str = "connections to PostgreSQL gone silent";
+    let world = World::new().await;
+    let (origin, proxy) = behind_proxy(&world).await;
+    let ids = world.submit(&origin, 4, json!({ "steps": 50 })).await;
+    world
+        .until(&origin, &ids[0], |job| job["status"] == "running")
+        .await;
+    let is_ready = async || {
+        let answer = origin.send(&Call::get("/readyz")).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    proxy.troubles.era.store(1, Ordering::SeqCst);
+    until(async || !is_ready().await).await;
+    proxy.troubles.era.store(2, Ordering::SeqCst);
+    until(is_ready).await;
+    let books = world.check(FAULT, &origin).await;
+    assert_eq!(books.pictures, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn connections_to_the_database_are_cut_and_slow() {
+    const FAULT: &str = "connections to PostgreSQL cut and slow";
+    let world = World::new().await;
+    let (origin, proxy) = behind_proxy(&world).await;
     world.submit(&origin, 4, json!({ "steps": 20 })).await;
     proxy.troubles.delays.store(40, Ordering::SeqCst);
     proxy.troubles.cuts.store(4, Ordering::SeqCst);
