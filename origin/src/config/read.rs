@@ -25,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// [`settings::ADMIN_LISTEN`]; `None` where it is off.
     pub admin_listen: Option<SocketAddr>,
+    /// [`settings::CONNECTIONS`].
+    pub connections: usize,
     /// [`settings::PUBLIC_URL`].
     pub public_url: Url,
     /// [`settings::ORIGIN_SECRETS`].
@@ -108,6 +110,11 @@ impl Config {
             "off" => Ok(None),
             text => socket(text).map(Some),
         });
+        let connections = reader.parse(&settings::CONNECTIONS, |text| {
+            let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
+            let limit = limit.ok_or_else(|| "write a whole number above 0".to_owned());
+            limit.map(|limit| limit as usize)
+        });
         let public_url = reader.parse(&settings::PUBLIC_URL, web_address);
         let origin_secrets = reader.secrets();
         let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
@@ -147,6 +154,7 @@ impl Config {
         Some(Self {
             listen: listen?,
             admin_listen: admin_listen.unwrap_or(Some(operators(listen?))),
+            connections: connections?,
             public_url: public_url?,
             origin_secrets: origin_secrets?,
             model: model?,
@@ -208,6 +216,7 @@ pub(super) mod tests {
         let layers = environment(&[
             ("DARKROOM_LISTEN", "somewhere"),
             ("DARKROOM_ADMIN_LISTEN", "9090"),
+            ("DARKROOM_CONNECTIONS", "many"),
             ("DARKROOM_PUBLIC_URL", "ftp://x"),
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),

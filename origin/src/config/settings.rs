@@ -42,6 +42,8 @@ settings! {
         "Address and port to listen on; port 0 takes a free one.";
     ADMIN_LISTEN = "DARKROOM_ADMIN_LISTEN", "admin_listen", Some("admin-listen"), "`127.0.0.1`, the port 1000 above the other's",
         "Address and port for the operator: `/metrics`, `/openapi.json`, `/docs`. Whoever reaches it may read it. `off` opens none.";
+    CONNECTIONS = "DARKROOM_CONNECTIONS", "connections", Some("connections"), "4096",
+        "Connections that may be open to the service at once; more wait to be let in. Each call that waits and each reader of events is one, and each takes one of the files that the system lets a process open (`ulimit -n`).";
     PUBLIC_URL = "DARKROOM_PUBLIC_URL", "public_url", Some("public-url"), "http://127.0.0.1:8787",
         "The edge's address: what the pictures' URLs begin with where no CloudFront is set.";
     ORIGIN_SECRETS = "DARKROOM_ORIGIN_SECRETS", "origin_secrets", None, "",

@@ -23,6 +23,7 @@ mod invalidation;
 mod jobs;
 mod joining;
 mod leases;
+mod listening;
 mod metrics;
 mod multipart;
 mod operator;
