@@ -37,6 +37,7 @@ mod outbox;
 mod outcome;
 mod overview;
 mod posts;
+mod probe;
 mod purge;
 mod queue;
 mod read;

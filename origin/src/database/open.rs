@@ -1,6 +1,7 @@
 //! The connections to the database.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 use super::address::{SqliteFile, server};
 use super::connection::{Pool, Transaction};
 use super::dialect::{Dialect, Postgres, Sqlite};
+use super::probe::Probe;
 use super::{Address, DatabaseError, nonces};
 
 /// Connections of `SQLite` that read: who reads waits for nobody.
@@ -22,6 +24,8 @@ const NONCE_CONNECTIONS: u32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a probe, whose sender waits no longer than this.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long it is taken for granted that the database takes writes.
+const PROBE_GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// The first line is [`BUSY_TIMEOUT`]. An accepted job has been promised: it must outlive a power
 /// failure too.
@@ -66,6 +70,7 @@ pub struct Database {
     pub(super) nonces: Pool,
     /// The server that tells of changes, where there is one.
     pub(super) server: Option<SecretString>,
+    probe: Arc<Probe>,
 }
 
 impl Database {
@@ -103,6 +108,7 @@ impl Database {
             writer,
             nonces,
             server: None,
+            probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })
     }
 
@@ -126,6 +132,7 @@ impl Database {
             writer: pool,
             nonces: open(NONCE_CONNECTIONS, PUNCTUAL_AND_FORGETFUL).await?,
             server: Some(url.clone()),
+            probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })
     }
 
@@ -139,16 +146,19 @@ impl Database {
         Ok(now.fetch_one(&self.readers).await?)
     }
 
-    /// Whether the database takes writes.
+    /// Whether the database takes writes, or did within the last second.
     ///
     /// # Errors
     /// [`DatabaseError::Query`] where it does not.
-    pub async fn check(&self) -> Result<(), DatabaseError> {
+    pub async fn check(&self) -> Result<(), Arc<DatabaseError>> {
         let write = async { Ok(self.write().await?.rollback().await?) };
         let timed_out = |_| Err(sqlx::Error::PoolTimedOut.into());
-        timeout(PROBE_TIMEOUT, write)
-            .await
-            .unwrap_or_else(timed_out)
+        let look = async {
+            timeout(PROBE_TIMEOUT, write)
+                .await
+                .unwrap_or_else(timed_out)
+        };
+        self.probe.ask(look).await
     }
 
     /// Closes every connection, with what they still hold written.

@@ -25,7 +25,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     let database = match app.database.check().await {
         Ok(()) => "reachable",
         Err(error) => {
-            tracing::error!(error = chain(&error), "the database cannot be reached");
+            tracing::error!(error = chain(&*error), "the database cannot be reached");
             "unreachable"
         }
     };
