@@ -34,6 +34,7 @@ pub mod service;
 pub mod spool;
 pub mod storage;
 pub mod traces;
+pub mod vital;
 pub mod webhooks;
 
 pub use atomic_file::{check_writable, write_atomically};

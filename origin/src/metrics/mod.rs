@@ -1,12 +1,13 @@
 //! What the service counts and measures, for Prometheus.
 //!
-//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`]. Whoever sees
+//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`], [`TaskMetrics`]. Whoever sees
 //! something happen says so in one call. What can only be looked up (the queue, memory) is looked up
 //! when somebody asks: [`Metrics::text`].
 
 mod jobs;
 mod now;
 mod requests;
+mod tasks;
 mod uploads;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 pub use jobs::{JobMetrics, Stage};
 pub use now::Now;
 pub use requests::RequestMetrics;
+pub use tasks::TaskMetrics;
 pub use uploads::UploadMetrics;
 
 /// The media type of [`Metrics::text`].
@@ -30,6 +32,8 @@ pub struct Metrics {
     pub uploads: UploadMetrics,
     /// Requests of the edge.
     pub requests: RequestMetrics,
+    /// Tasks of the service itself.
+    pub tasks: TaskMetrics,
     now: Now,
     registry: Arc<Registry>,
 }
@@ -41,6 +45,7 @@ impl Default for Metrics {
             jobs: JobMetrics::new(&mut registry),
             uploads: UploadMetrics::new(&mut registry),
             requests: RequestMetrics::new(&mut registry),
+            tasks: TaskMetrics::new(&mut registry),
             now: Now::new(&mut registry),
             registry: Arc::new(registry),
         }
