@@ -55,6 +55,8 @@ pub struct Config {
     pub retention_days: Option<u32>,
     /// [`settings::RESTORE_DAYS`]; 0 where deleted pictures are removed at once.
     pub restore_days: u32,
+    /// [`settings::HISTORY_DAYS`]; `None` keeps all for good.
+    pub history_days: Option<u32>,
     /// [`settings::VARIANT_WIDTHS`], in order.
     pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
@@ -145,6 +147,7 @@ impl Config {
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
+        let history_days = reader.parse(&settings::HISTORY_DAYS, days);
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
@@ -170,6 +173,7 @@ impl Config {
             bucket,
             retention_days: Some(retention_days?).filter(|days| *days > 0),
             restore_days: restore_days?,
+            history_days: Some(history_days?).filter(|days| *days > 0),
             variant_widths: variant_widths?,
             cloudfront_domain,
             distribution,
@@ -233,6 +237,7 @@ pub(super) mod tests {
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),
+            ("DARKROOM_HISTORY_DAYS", "a month"),
             ("DARKROOM_VARIANT_WIDTHS", "256,wide"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();

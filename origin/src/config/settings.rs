@@ -80,6 +80,8 @@ settings! {
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
     RESTORE_DAYS = "DARKROOM_RESTORE_DAYS", "restore_days", Some("restore-days"), "7",
         "Days within which its account can restore a deleted image: its object lies under `deleted/` meanwhile, where nobody is served. 0 removes objects at once. What `DARKROOM_RETENTION_DAYS` deletes is removed at once in any case.";
+    HISTORY_DAYS = "DARKROOM_HISTORY_DAYS", "history_days", Some("history-days"), "30",
+        "Days after a job's end that its events and the log of its webhooks are kept; its end, its recipe and its pictures stay. 0 keeps all of it for good.";
     VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "256,512",
         "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",

@@ -6,7 +6,7 @@
 //! many come before one, and `deadlines` which are too late. `read` finds jobs, images and events
 //! again, `readers` says who else may, and `images` lists them with what they were made of; `delete`
 //! takes images away and brings them back; `purge`, `upkeep` and `variants` are what the store's
-//! housekeeping goes by. `posts` keeps the catalog.
+//! housekeeping goes by, and `history` forgets what nobody asks for any more. `posts` keeps the catalog.
 //!
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What
@@ -26,6 +26,7 @@ mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod history;
 mod images;
 mod invalidations;
 mod joining;

@@ -203,7 +203,7 @@ impl Database {
             "UPDATE jobs SET status = 'queued', attempts = 0, run_after = 0, step = 0,
                     lease_holder = NULL, lease_until = NULL, started_at = NULL,
                     finished_at = NULL, error_code = NULL, error_message = NULL,
-                    deadline = NULL
+                    deadline = NULL, has_history = 1
              WHERE id = $1",
         )
         .bind(id)

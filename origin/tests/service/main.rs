@@ -16,6 +16,7 @@ mod faults;
 mod generate;
 mod hang_up;
 mod health;
+mod history;
 mod images;
 mod inputs;
 mod inputs_by_address;
