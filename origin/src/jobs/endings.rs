@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use super::pause::some_pause;
 use super::{Changes, Phase, Progress, Running};
 use crate::cause::chain;
-use crate::clock;
 use crate::database::{Database, DatabaseError, Lease, Stored, Tried};
 use crate::metrics::Metrics;
 use crate::storage::backoff;
@@ -43,9 +42,11 @@ impl Endings {
         // A job that has ended takes no more previews.
         self.progress.written().await;
         let job = &lease.job;
-        let write = || {
+        let write = || async {
+            let now = self.database.now().await?;
             self.database
-                .image_stored(lease, image, bytes, sha256, clock::now())
+                .image_stored(lease, image, bytes, sha256, now)
+                .await
         };
         let stored = self.until_written(job, write).await?;
         if stored == Stored::Last {
@@ -62,7 +63,10 @@ impl Endings {
             code,
             message: message.to_owned(),
         };
-        let write = || self.database.fail(lease, &error, clock::now());
+        let write = || async {
+            let now = self.database.now().await?;
+            self.database.fail(lease, &error, now).await
+        };
         if self.until_written(&lease.job, write).await == Some(true) {
             self.metrics.jobs.ended(Status::Failed, Some(code));
             self.running.end(&lease.job);
