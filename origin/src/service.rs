@@ -140,6 +140,7 @@ impl Service {
             progress: Progress::start(database.clone(), changes.clone(), running.clone(), &vital),
             phases: phases.subscribe(),
             metrics: metrics.clone(),
+            wake: Arc::clone(&wake),
         };
         let heartbeat = Heartbeat {
             database: database.clone(),

@@ -1,9 +1,11 @@
 //! Writing down how work ended, with patience: a database that is busy or away for a while
 //! must not cost a finished picture.
 
+use std::sync::Arc;
+
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::pause::some_pause;
@@ -28,6 +30,8 @@ pub struct Endings {
     pub phases: watch::Receiver<Phase>,
     /// What counts them.
     pub metrics: Metrics,
+    /// Wakes the worker: where accounts may have so many jobs at work, another is free to be taken up.
+    pub wake: Arc<Notify>,
 }
 
 impl Endings {
@@ -53,6 +57,7 @@ impl Endings {
             tracing::info!(job, "the job has succeeded");
             self.metrics.jobs.ended(Status::Succeeded, None);
             self.changes.announce(job);
+            self.wake.notify_one();
         }
         Some(stored)
     }
@@ -71,6 +76,7 @@ impl Endings {
             self.metrics.jobs.ended(Status::Failed, Some(code));
             self.running.end(&lease.job);
             self.changes.announce(&lease.job);
+            self.wake.notify_one();
         }
     }
 
@@ -98,6 +104,7 @@ impl Endings {
             }
             self.running.lost(lease);
             self.changes.announce(&lease.job);
+            self.wake.notify_one();
         }
     }
 
