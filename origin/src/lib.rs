@@ -29,6 +29,7 @@ pub mod machine;
 pub mod metrics;
 pub mod options;
 pub mod outbound;
+mod per_account;
 pub mod provenance;
 pub mod service;
 pub mod spool;

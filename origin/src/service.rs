@@ -181,6 +181,7 @@ impl Service {
         let invalidator = Invalidator {
             database: database.clone(),
             cloudfront: options.cloudfront.map(Arc::new),
+            metrics: metrics.invalidations.clone(),
         };
         let keeper = Keeper::new(purge.clone(), options.keeping);
         let deliverer = Deliverer {

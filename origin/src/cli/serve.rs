@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use darkroom_origin::cause::chain;
-use darkroom_origin::config::{Config, Layers, settings};
+use darkroom_origin::config::{Config, ConfigError, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
 use darkroom_origin::listening::{self, Limits};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::traces::Traces;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -31,20 +32,31 @@ const OPERATORS: usize = 64;
 /// Runs the service until it is told to end.
 pub fn run(file: Option<&Path>, flags: SettingFlags) -> Result<(), Failure> {
     let layers = Layers::gather(file, flags.0).map_err(Failure::input)?;
-    let config = Config::read(&layers).map_err(Failure::input)?;
-    log_json(&config.log).map_err(Failure::input)?;
-    let _alone = lock(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let within = runtime.enter();
-    let traces = Traces::from_environment().map_err(Failure::input)?;
-    drop(within);
+    let (config, traces) = read(&layers, &runtime).map_err(Failure::input)?;
+    log_json(&config.log).map_err(Failure::input)?;
+    let _alone = lock(&config)?;
     let result = runtime.block_on(serve(config, traces));
     // A step that is still being computed must not hold up the end.
     runtime.shutdown_background();
     Ok(result?)
+}
+
+/// The settings, and where the standard variables send traces; or what is wrong with either.
+fn read(layers: &Layers, runtime: &Runtime) -> Result<(Config, Traces), ConfigError> {
+    let _within = runtime.enter();
+    let traces = Traces::from_environment().map_err(|error| chain(&error));
+    match (Config::read(layers), traces) {
+        (Ok(config), Ok(traces)) => Ok((config, traces)),
+        (config, traces) => {
+            let mut wrong = config.err().map_or_else(Vec::new, |error| error.0);
+            wrong.extend(traces.err());
+            Err(ConfigError(wrong))
+        }
+    }
 }
 
 async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {

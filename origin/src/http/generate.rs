@@ -124,7 +124,7 @@ impl<'a> Asked<'a> {
             own_images::look_up(app, account, &mut request).await?;
             recipe = Recipe::complete(&request, models, seed)?;
         }
-        let start = inputs::start(&request, &recipe).await;
+        let start = inputs::start(account, &request, &recipe).await;
         let start = start.map_err(ApiError::internal)?;
         let start = start.map_err(|error| vec![error])?;
         let order = Order {

@@ -1,9 +1,11 @@
 //! What the service counts and measures, for Prometheus.
 //!
-//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`], [`TaskMetrics`]. Whoever sees
+//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`], [`InvalidationMetrics`],
+//! [`TaskMetrics`]. Whoever sees
 //! something happen says so in one call. What can only be looked up (the queue, memory) is looked up
 //! when somebody asks: [`Metrics::text`].
 
+mod invalidations;
 mod jobs;
 mod now;
 mod requests;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
+pub use invalidations::InvalidationMetrics;
 pub use jobs::{JobMetrics, Stage};
 pub use now::Now;
 pub use requests::RequestMetrics;
@@ -32,6 +35,8 @@ pub struct Metrics {
     pub uploads: UploadMetrics,
     /// Requests of the edge.
     pub requests: RequestMetrics,
+    /// What the CDN is told.
+    pub invalidations: InvalidationMetrics,
     /// Tasks of the service itself.
     pub tasks: TaskMetrics,
     now: Now,
@@ -45,6 +50,7 @@ impl Default for Metrics {
             jobs: JobMetrics::new(&mut registry),
             uploads: UploadMetrics::new(&mut registry),
             requests: RequestMetrics::new(&mut registry),
+            invalidations: InvalidationMetrics::new(&mut registry),
             tasks: TaskMetrics::new(&mut registry),
             now: Now::new(&mut registry),
             registry: Arc::new(registry),
