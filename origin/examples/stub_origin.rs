@@ -3,6 +3,7 @@
 //! engine is all real: for faults and benchmarks, where the pictures do not matter.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use anyhow::Context as _;
 use darkroom_origin::config::{Config, Layers};
 use darkroom_origin::encode::FORMATS;
 use darkroom_origin::engine::{Engine, EngineError, Picture, Start, Step};
+use darkroom_origin::listening::{self, Limits};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::traces::Traces;
 use darkroom_shared::limits::LIMITS;
@@ -32,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let step = Duration::from_millis(step.parse().context("STUB_STEP_MS")?);
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
+    let limits = Limits::of(config.connections);
     let mut told = signal(SignalKind::terminate())?;
     let options = ServiceOptions {
         traces: Traces::from_environment()?,
@@ -43,7 +46,8 @@ async fn main() -> anyhow::Result<()> {
         .await
         .map_err(|failure| anyhow::anyhow!("{failure}"))?;
     tracing::info!(%address, "listening");
-    let server = tokio::spawn(axum::serve(listener, service.router()).into_future());
+    let serving = listening::serve(listener, service.router(), limits, pending());
+    let server = tokio::spawn(serving);
     told.recv().await;
     service.drain(Duration::from_secs(10)).await?;
     server.abort();

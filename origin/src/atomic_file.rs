@@ -9,14 +9,14 @@ pub const PART_EXTENSION: &str = "part";
 
 /// Writes a file under a temporary name beside `path`, flushes it to the disk, and renames it.
 ///
-/// The temporary name follows from the final one, so that what a crash leaves behind is
-/// overwritten by the next try instead of piling up. One writer at a time for each `path`.
+/// No two writers have the same temporary name. What a crash leaves behind is for whoever looks after
+/// the folder: the spool does when it is opened, the store once a day.
 ///
 /// # Errors
 /// What the file system says; `path` is as it was then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (folder, part) = part_of(path)?;
-    let mut file = File::create(&part)?;
+    let mut file = File::create_new(&part)?;
     let written = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())
@@ -39,11 +39,11 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let (_, part) = part_of(path)?;
-    File::create(&part)?;
+    File::create_new(&part)?;
     fs::remove_file(part)
 }
 
-/// The folder of a file, and its temporary name there.
+/// The folder of a file, and a temporary name there.
 fn part_of(path: &Path) -> io::Result<(&Path, PathBuf)> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(
@@ -57,7 +57,8 @@ fn part_of(path: &Path) -> io::Result<(&Path, PathBuf)> {
     } else {
         folder
     };
-    let part = folder.join(format!(".{}.{PART_EXTENSION}", name.to_string_lossy()));
+    let (name, chance) = (name.to_string_lossy(), getrandom::u64()?);
+    let part = folder.join(format!(".{name}.{chance:016x}.{PART_EXTENSION}"));
     Ok((folder, part))
 }
 
@@ -72,6 +73,25 @@ mod tests {
         write_atomically(&path, b"first, longer").expect("written");
         write_atomically(&path, b"second").expect("written");
         assert_eq!(fs::read(&path).expect("read"), b"second");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn writers_of_one_file_do_not_meet() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.png");
+        let texts = [1, 2, 3, 4_u8].map(|byte| vec![byte; 100_000]);
+        std::thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        write_atomically(&path, text).expect("written");
+                        let found = fs::read(&path).expect("read");
+                        assert!(texts.contains(&found), "one of them, whole");
+                    }
+                });
+            }
+        });
         assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
     }
 

@@ -17,15 +17,19 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::engine::{Picture, Start};
+use crate::per_account::PerAccount;
 
 /// Requests whose pictures are decoded at once: each may take 200 MB on the way.
 static DECODING: Semaphore = Semaphore::const_new(2);
+/// Those of one account: another's need not wait behind them all.
+static OF_ACCOUNT: PerAccount = PerAccount::new(1);
 
 /// What a run of `recipe` begins with, out of the files of the request that it was completed from.
 ///
 /// # Errors
 /// The field whose file cannot be decoded, within; a panic of a decoder, without.
 pub async fn start(
+    account: &str,
     request: &GenerateRequest,
     recipe: &Recipe,
 ) -> Result<Result<Option<Start>, FieldError>, JoinError> {
@@ -37,6 +41,8 @@ pub async fn start(
     let channel = recipe.mask_channel;
     let (width, height) = (recipe.width, recipe.height);
     // Never closed, so that there is always a permit to come.
+    let own = OF_ACCOUNT.of(account);
+    let own = own.acquire().await.ok();
     let permit = DECODING.acquire().await.ok();
     let start = spawn_blocking(move || {
         let image = picture(&image, width, height).map_err(wrong("init_image"))?;
@@ -45,7 +51,7 @@ pub async fn start(
         Ok(Some(Start { image, mask }))
     });
     let start = start.await;
-    drop(permit);
+    drop((permit, own));
     start
 }
 

@@ -35,6 +35,7 @@ impl TryFrom<Config> for ServiceOptions {
             keeping: KeeperOptions {
                 retention_days: config.retention_days,
                 restore_days: config.restore_days,
+                history_days: config.history_days,
                 variant_widths: config.variant_widths,
             },
             cloudfront: config.distribution.map(CloudFront::new),

@@ -30,6 +30,7 @@ use crate::outbound::Outbound;
 use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
 use crate::traces::Traces;
+use crate::vital::Vital;
 use crate::webhooks::Deliverer;
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
@@ -130,14 +131,16 @@ impl Service {
         let pace = Arc::new(Pace::default());
         let wake = Arc::new(Notify::new());
         let metrics = Metrics::default();
+        let vital = Vital::new(metrics.tasks.clone());
         let storage = Arc::new(options.storage);
         let endings = Endings {
             database: database.clone(),
             changes: changes.clone(),
             running: running.clone(),
-            progress: Progress::start(database.clone(), changes.clone(), running.clone()),
+            progress: Progress::start(database.clone(), changes.clone(), running.clone(), &vital),
             phases: phases.subscribe(),
             metrics: metrics.clone(),
+            wake: Arc::clone(&wake),
         };
         let heartbeat = Heartbeat {
             database: database.clone(),
@@ -163,6 +166,7 @@ impl Service {
             database.clone(),
             metrics.jobs.clone(),
             options.checkpoint_every,
+            &vital,
         );
         let purge = Purge {
             database: database.clone(),
@@ -177,6 +181,7 @@ impl Service {
         let invalidator = Invalidator {
             database: database.clone(),
             cloudfront: options.cloudfront.map(Arc::new),
+            metrics: metrics.invalidations.clone(),
         };
         let keeper = Keeper::new(purge.clone(), options.keeping);
         let deliverer = Deliverer {
@@ -194,6 +199,7 @@ impl Service {
             addresses: options.addresses.clone(),
             engine: engine.subscribe(),
             phases: phases.subscribe(),
+            vital: vital.clone(),
             outbound: options.outbound,
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
@@ -229,14 +235,17 @@ impl Service {
             runtime: Handle::current(),
         };
         let worker_ended = worker.start(load)?;
-        tokio::spawn(heartbeat.keep(phases.subscribe()));
-        tokio::spawn(following.keep(phases.subscribe()));
-        tokio::spawn(variants.keep(phases.subscribe()));
-        tokio::spawn(invalidator.keep(phases.subscribe()));
-        tokio::spawn(keeper.keep(phases.subscribe()));
-        let webhooks = tokio::spawn(deliverer.keep(phases.subscribe()));
-        tokio::spawn(deadlines.keep(phases.subscribe()));
-        tokio::spawn(keep_house(database.clone(), spool, phases.subscribe()));
+        vital.spawn("heartbeat", heartbeat.keep(phases.subscribe()));
+        vital.spawn("following", following.keep(phases.subscribe()));
+        vital.spawn("variants", variants.keep(phases.subscribe()));
+        vital.spawn("invalidator", invalidator.keep(phases.subscribe()));
+        vital.spawn("keeper", keeper.keep(phases.subscribe()));
+        let webhooks = vital.spawn("webhooks", deliverer.keep(phases.subscribe()));
+        vital.spawn("deadlines", deadlines.keep(phases.subscribe()));
+        vital.spawn(
+            "housekeeping",
+            keep_house(database.clone(), spool, phases.subscribe()),
+        );
         Ok(Self {
             app,
             phases,
@@ -279,8 +288,24 @@ impl Service {
         }
     }
 
-    /// Returns when the engine cannot make pictures, now or any more, with the reason.
+    /// What watches over its tasks.
+    #[must_use]
+    pub fn vital(&self) -> &Vital {
+        &self.app.vital
+    }
+
+    /// Returns when the service cannot go on, with the reason: its engine makes no pictures, now or
+    /// any more, or one of its tasks is gone.
     pub async fn broken(&self) -> Arc<EngineFailure> {
+        tokio::select! {
+            failure = self.engine_failed() => failure,
+            task = self.app.vital.panicked() => {
+                Arc::new(format!("the task `{task}` panicked").into())
+            }
+        }
+    }
+
+    async fn engine_failed(&self) -> Arc<EngineFailure> {
         let mut engine = self.app.engine.clone();
         loop {
             if let EngineState::Failed(failure) = &*engine.borrow_and_update() {

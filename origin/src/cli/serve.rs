@@ -1,16 +1,19 @@
 //! `darkroom serve`
 
+use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use darkroom_origin::cause::chain;
-use darkroom_origin::config::{Config, Layers, settings};
+use darkroom_origin::config::{Config, ConfigError, Layers, settings};
 use darkroom_origin::engine::{Engine, SdxlEngine};
+use darkroom_origin::listening::{self, Limits};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::traces::Traces;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -23,24 +26,37 @@ use super::lock::lock;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the last answers may take to be read after that.
 const CLOSING: Duration = Duration::from_secs(3);
+/// Connections to the operator's listener.
+const OPERATORS: usize = 64;
 
 /// Runs the service until it is told to end.
 pub fn run(file: Option<&Path>, flags: SettingFlags) -> Result<(), Failure> {
     let layers = Layers::gather(file, flags.0).map_err(Failure::input)?;
-    let config = Config::read(&layers).map_err(Failure::input)?;
-    log_json(&config.log).map_err(Failure::input)?;
-    let _alone = lock(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let within = runtime.enter();
-    let traces = Traces::from_environment().map_err(Failure::input)?;
-    drop(within);
+    let (config, traces) = read(&layers, &runtime).map_err(Failure::input)?;
+    log_json(&config.log).map_err(Failure::input)?;
+    let _alone = lock(&config)?;
     let result = runtime.block_on(serve(config, traces));
     // A step that is still being computed must not hold up the end.
     runtime.shutdown_background();
     Ok(result?)
+}
+
+/// The settings, and where the standard variables send traces; or what is wrong with either.
+fn read(layers: &Layers, runtime: &Runtime) -> Result<(Config, Traces), ConfigError> {
+    let _within = runtime.enter();
+    let traces = Traces::from_environment().map_err(|error| chain(&error));
+    match (Config::read(layers), traces) {
+        (Ok(config), Ok(traces)) => Ok((config, traces)),
+        (config, traces) => {
+            let mut wrong = config.err().map_or_else(Vec::new, |error| error.0);
+            wrong.extend(traces.err());
+            Err(ConfigError(wrong))
+        }
+    }
 }
 
 async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
@@ -58,6 +74,7 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
     };
     let (model, device) = (config.model.clone(), config.device);
     let embed_recipe = config.embed_recipe;
+    let limits = Limits::of(config.connections);
     let options = ServiceOptions {
         traces,
         ..ServiceOptions::try_from(config)?
@@ -77,18 +94,16 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the socket has no address")?;
         let router = service.admin_router();
         // To the process's end: how it drains is what the operator wants to see.
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let limits = Limits::of(OPERATORS);
+        tokio::spawn(listening::serve(listener, router, limits, pending()));
         tracing::info!(%address, "the operator's routes are open");
     }
     tracing::info!(%address, "listening");
 
     let (close, mut closing) = watch::channel(());
     let router = service.router();
-    let server = tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move { drop(closing.changed().await) })
-            .await
-    });
+    let closed = async move { drop(closing.changed().await) };
+    let server = tokio::spawn(listening::serve(listener, router, limits, closed));
     let ended = tokio::select! {
         () = signals.next() => {
             // In this order: who reads the log may ask at once.
@@ -106,9 +121,7 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
     close.send_replace(());
     // Answers that are still being sent may finish; a caller that does not read may not.
     if let Ok(served) = tokio::time::timeout(CLOSING, server).await {
-        served
-            .context("the server panicked")?
-            .context("the server failed")?;
+        served.context("the server panicked")?;
     } else {
         tracing::warn!("connections were cut off");
     }

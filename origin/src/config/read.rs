@@ -27,6 +27,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// [`settings::ADMIN_LISTEN`]; `None` where it is off.
     pub admin_listen: Option<SocketAddr>,
+    /// [`settings::CONNECTIONS`].
+    pub connections: usize,
     /// [`settings::PUBLIC_URL`].
     pub public_url: Url,
     /// [`settings::ORIGIN_SECRETS`].
@@ -55,6 +57,8 @@ pub struct Config {
     pub retention_days: Option<u32>,
     /// [`settings::RESTORE_DAYS`]; 0 where deleted pictures are removed at once.
     pub restore_days: u32,
+    /// [`settings::HISTORY_DAYS`]; `None` keeps all for good.
+    pub history_days: Option<u32>,
     /// [`settings::VARIANT_WIDTHS`], in order.
     pub variant_widths: Vec<u32>,
     /// [`settings::CLOUDFRONT`].
@@ -112,6 +116,11 @@ impl Config {
             "off" => Ok(None),
             text => socket(text).map(Some),
         });
+        let connections = reader.parse(&settings::CONNECTIONS, |text| {
+            let limit = text.parse::<u32>().ok().filter(|limit| *limit > 0);
+            let limit = limit.ok_or_else(|| "write a whole number above 0".to_owned());
+            limit.map(|limit| limit as usize)
+        });
         let public_url = reader.parse(&settings::PUBLIC_URL, web_address);
         let origin_secrets = reader.secrets();
         let data_dir = reader.parse(&settings::DATA_DIR, |text| Ok(PathBuf::from(text)));
@@ -142,6 +151,7 @@ impl Config {
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
+        let history_days = reader.parse(&settings::HISTORY_DAYS, days);
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
@@ -152,6 +162,7 @@ impl Config {
         Some(Self {
             listen: listen?,
             admin_listen: admin_listen.unwrap_or(Some(operators(listen?))),
+            connections: connections?,
             public_url: public_url?,
             origin_secrets: origin_secrets?,
             model: model?,
@@ -167,6 +178,7 @@ impl Config {
             bucket,
             retention_days: Some(retention_days?).filter(|days| *days > 0),
             restore_days: restore_days?,
+            history_days: Some(history_days?).filter(|days| *days > 0),
             variant_widths: variant_widths?,
             cloudfront_domain,
             distribution,
@@ -214,6 +226,7 @@ pub(super) mod tests {
         let layers = environment(&[
             ("DARKROOM_LISTEN", "somewhere"),
             ("DARKROOM_ADMIN_LISTEN", "9090"),
+            ("DARKROOM_CONNECTIONS", "many"),
             ("DARKROOM_PUBLIC_URL", "ftp://x"),
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),
@@ -231,6 +244,7 @@ pub(super) mod tests {
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),
+            ("DARKROOM_HISTORY_DAYS", "a month"),
             ("DARKROOM_VARIANT_WIDTHS", "256,wide"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();

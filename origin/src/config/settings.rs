@@ -42,6 +42,8 @@ settings! {
         "Address and port to listen on; port 0 takes a free one.";
     ADMIN_LISTEN = "DARKROOM_ADMIN_LISTEN", "admin_listen", Some("admin-listen"), "`127.0.0.1`, the port 1000 above the other's",
         "Address and port for the operator: `/metrics`, `/openapi.json`, `/docs`. Whoever reaches it may read it. `off` opens none.";
+    CONNECTIONS = "DARKROOM_CONNECTIONS", "connections", Some("connections"), "4096",
+        "Connections that may be open to the service at once; more wait to be let in. Each call that waits and each reader of events is one, and each takes one of the files that the system lets a process open (`ulimit -n`).";
     PUBLIC_URL = "DARKROOM_PUBLIC_URL", "public_url", Some("public-url"), "http://127.0.0.1:8787",
         "The edge's address: what the pictures' URLs begin with where no CloudFront is set.";
     ORIGIN_SECRETS = "DARKROOM_ORIGIN_SECRETS", "origin_secrets", None, "",
@@ -78,6 +80,8 @@ settings! {
         "Days that a picture is kept, as if its owner deleted it then; 0 keeps it for good. Objects in a bucket are tagged `darkroom-retention=30d` and `darkroom-visibility=…` then, which needs `s3:PutObjectTagging`.";
     RESTORE_DAYS = "DARKROOM_RESTORE_DAYS", "restore_days", Some("restore-days"), "7",
         "Days within which its account can restore a deleted image: its object lies under `deleted/` meanwhile, where nobody is served. 0 removes objects at once. What `DARKROOM_RETENTION_DAYS` deletes is removed at once in any case.";
+    HISTORY_DAYS = "DARKROOM_HISTORY_DAYS", "history_days", Some("history-days"), "30",
+        "Days after a job's end that its events and the log of its webhooks are kept; its end, its recipe and its pictures stay. 0 keeps all of it for good.";
     VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "256,512",
         "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",

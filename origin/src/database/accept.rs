@@ -6,9 +6,10 @@ use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::trace::TraceParent;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::joining::{Joined, NAMED};
 use super::{Database, DatabaseError, events, outbox, starts, turns};
 use crate::engine::Start;
@@ -218,7 +219,7 @@ impl Database {
 
 /// Whether as many jobs are waiting as may: an account's, or all.
 async fn is_full(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: Option<&str>,
     limit: u32,
 ) -> Result<bool, DatabaseError> {
@@ -242,7 +243,7 @@ async fn is_full(
 
 /// What an account is told of a job that is on record, or was handed in and joined another.
 pub(super) async fn known(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     account: &str,
 ) -> Result<Option<Acceptance>, DatabaseError> {

@@ -5,8 +5,8 @@
 
 use darkroom_shared::timestamp::UnixMillis;
 use sha2::{Digest as _, Sha256};
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError, Lease, events, leases};
 
 /// A run between two steps.
@@ -75,7 +75,7 @@ impl FoundCheckpoint {
 
 /// A job's checkpoint.
 pub(super) async fn get(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
 ) -> Result<Option<FoundCheckpoint>, DatabaseError> {
     let found = sqlx::query_as(
@@ -88,7 +88,7 @@ pub(super) async fn get(
 }
 
 /// Forgets a job's checkpoint.
-pub(super) async fn remove(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+pub(super) async fn remove(connection: &mut Connection, job: &str) -> Result<(), DatabaseError> {
     sqlx::query("DELETE FROM job_checkpoints WHERE job_id = $1")
         .bind(job)
         .execute(connection)

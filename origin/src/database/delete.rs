@@ -6,8 +6,8 @@
 
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::purge::Doomed;
 use super::variants::keys_of;
 use super::{Database, DatabaseError};
@@ -81,7 +81,7 @@ const OWN: &str = "SELECT object_key, variants, jobs.recipe, deleted_at, purged_
 
 /// Locks and reads one of an account's stored images.
 async fn own(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &str,
     id: &str,
 ) -> Result<Option<Row>, DatabaseError> {

@@ -1,8 +1,8 @@
 //! What happened to a job, numbered from 1, for readers that come and go.
 
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError};
 
 /// The name of the event for a step that is done; the others are named after the status.
@@ -30,7 +30,7 @@ pub struct StoredEvent {
 
 /// Appends an event, with the job's progress as it is in this transaction.
 pub(super) async fn append(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     name: &str,
     at: UnixMillis,
@@ -40,7 +40,7 @@ pub(super) async fn append(
 
 /// The same with a preview.
 pub(super) async fn append_with_preview(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     name: &str,
     preview: Option<&str>,

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::connection::Connection;
 use super::rows::places;
 use super::variants::keys_of;
 use super::{Database, DatabaseError};
@@ -66,7 +67,7 @@ impl Database {
 
     async fn tried_before(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         now: UnixMillis,
         until: UnixMillis,
     ) -> Result<Option<Invalidation>, DatabaseError> {
@@ -95,7 +96,7 @@ impl Database {
 
     async fn gathered(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         reference: &str,
         now: UnixMillis,
         until: UnixMillis,
@@ -184,7 +185,7 @@ impl Database {
 
 /// The paths of images and of their smaller copies, as a CDN over the store has them.
 async fn paths_of(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     images: &[String],
 ) -> Result<Vec<String>, DatabaseError> {
     if images.is_empty() {

@@ -4,9 +4,9 @@
 //! another account began becomes its reader.
 
 use darkroom_shared::job::Status;
-use sqlx::{Any, AnyConnection, Transaction};
 
 use super::accept::known;
+use super::connection::{Connection, Transaction};
 use super::readers::{self, Reader};
 use super::{Database, DatabaseError, NewJob};
 
@@ -53,7 +53,7 @@ impl Database {
     /// none. One that is not done by its deadline goes on as long as this one may.
     pub(super) async fn join(
         &self,
-        transaction: &mut Transaction<'static, Any>,
+        transaction: &mut Transaction,
         job: &NewJob,
     ) -> Result<Option<Joined>, DatabaseError> {
         while let Some(found) = find(transaction, job).await? {
@@ -84,10 +84,7 @@ impl Database {
     }
 }
 
-async fn find(
-    connection: &mut AnyConnection,
-    job: &NewJob,
-) -> Result<Option<String>, DatabaseError> {
+async fn find(connection: &mut Connection, job: &NewJob) -> Result<Option<String>, DatabaseError> {
     // One that is to be another version of an image is not an equal one.
     let Some(first) = job.images.first().filter(|_| job.previous.is_none()) else {
         return Ok(None);
@@ -105,7 +102,7 @@ async fn find(
 
 /// A job that is joined has the later of both deadlines, and answers to both ids.
 async fn outlast(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     joining: &NewJob,
 ) -> Result<(), DatabaseError> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError, Lease, checkpoints, events, outcome};
 
 /// How often a job is taken up: one that took the process down with it each time would
@@ -225,7 +226,7 @@ impl Database {
 /// Locks a job for whoever has it, or just handed it back: changes nothing, but that others have to
 /// wait. False where it was claimed by another since, or has ended.
 pub(super) async fn lock(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     lease: &Lease,
 ) -> Result<bool, DatabaseError> {
     let locked = sqlx::query(
@@ -239,7 +240,7 @@ pub(super) async fn lock(
     Ok(locked.rows_affected() == 1)
 }
 
-async fn held_by(connection: &mut AnyConnection, holder: &str) -> Result<Vec<Held>, DatabaseError> {
+async fn held_by(connection: &mut Connection, holder: &str) -> Result<Vec<Held>, DatabaseError> {
     // An update, for others to wait until these are dealt with.
     let statement = format!(
         "UPDATE jobs SET token = token WHERE status = 'running' AND lease_holder = $1
@@ -254,7 +255,7 @@ async fn held_by(connection: &mut AnyConnection, holder: &str) -> Result<Vec<Hel
 
 /// Queues a job again that was taken up and let go of in order: that costs no attempt.
 async fn give_back(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     now: UnixMillis,
 ) -> Result<(), DatabaseError> {
@@ -267,7 +268,7 @@ async fn give_back(
 
 /// Queues a job again whose holder is gone, or fails it.
 async fn take_back(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &Held,
     pause: Duration,
     now: UnixMillis,
@@ -287,7 +288,7 @@ async fn take_back(
 }
 
 async fn requeue(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     attempts: i64,
     at: UnixMillis,

@@ -6,24 +6,27 @@
 //! many come before one, and `deadlines` which are too late. `read` finds jobs, images and events
 //! again, `readers` says who else may, and `images` lists them with what they were made of; `delete`
 //! takes images away and brings them back; `purge`, `upkeep` and `variants` are what the store's
-//! housekeeping goes by. `posts` keeps the catalog.
+//! housekeeping goes by, and `history` forgets what nobody asks for any more. `posts` keeps the catalog.
 //!
 //! Every step that changes a job's status writes its event in the same transaction, so that who
 //! reads events never misses or invents one; `notices` tells of those that others write. What
 //! callers are to be told of a job's end goes through `outbox`, signed with `signing_secrets`, and
 //! stays in the `delivery_log`; what the CDN is to be told, through `invalidations`.
 //!
-//! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different.
+//! The tables are the queue, in `SQLite` or in `PostgreSQL`: `dialect` says what is different, and
+//! `connection` that no call waits for ever.
 
 mod accept;
 mod address;
 mod checkpoints;
+mod connection;
 mod deadlines;
 mod delete;
 mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod history;
 mod images;
 mod invalidations;
 mod joining;
@@ -35,6 +38,7 @@ mod outbox;
 mod outcome;
 mod overview;
 mod posts;
+mod probe;
 mod purge;
 mod queue;
 mod read;

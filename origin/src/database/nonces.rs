@@ -6,8 +6,7 @@
 //! their own, which do not wait for the server's disk. Where the power fails, or the server crashes,
 //! the last ones may be forgotten; their signatures are good for a minute more.
 
-use sqlx::AnyPool;
-
+use super::connection::Pool;
 use super::{Database, DatabaseError};
 
 /// Expiries are Unix seconds, as signatures have them.
@@ -19,7 +18,7 @@ const TABLE: &str = "
     CREATE INDEX IF NOT EXISTS nonces_by_expiry ON nonces (expires_at);
 ";
 
-pub(super) async fn prepare(nonces: &AnyPool) -> Result<(), DatabaseError> {
+pub(super) async fn prepare(nonces: &Pool) -> Result<(), DatabaseError> {
     sqlx::raw_sql(TABLE).execute(nonces).await?;
     Ok(())
 }

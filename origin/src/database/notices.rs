@@ -2,14 +2,22 @@
 //! on record, to whoever listens. A notice may be lost with the connection: they save waiting, and
 //! nothing depends on them.
 
+use std::time::Duration;
+
 use darkroom_shared::job::Status;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgListener;
+use tokio::time::timeout;
 
+use super::connection::no_answer;
 use super::{Database, DatabaseError};
 
 /// The channel that the trigger in `migrations/postgres` tells on.
 const CHANNEL: &str = "darkroom_events";
+/// Who hears nothing for so long asks whether there is anybody still.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long the answer to that may take.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Something has happened to a job, somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +52,19 @@ impl Database {
 }
 
 impl Notices {
-    /// The next one. After an error it may be asked again: it connects anew.
+    /// The next one. After an error, listen anew.
     ///
     /// # Errors
     /// [`DatabaseError::Query`].
     pub async fn next(&mut self) -> Result<Notice, DatabaseError> {
         loop {
-            let told = self.0.recv().await?;
+            let Ok(told) = timeout(SILENCE, self.0.recv()).await else {
+                let asked = sqlx::query("SELECT 1").execute(&mut self.0);
+                let answered = timeout(ANSWER, asked).await;
+                answered.unwrap_or_else(|_| Err(no_answer()))?;
+                continue;
+            };
+            let told = told?;
             if let Some((name, job)) = told.payload().split_once(' ') {
                 return Ok(Notice {
                     job: job.to_owned(),

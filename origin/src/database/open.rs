@@ -1,16 +1,17 @@
 //! The connections to the database.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
 use secrecy::SecretString;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Connection as _, Transaction};
 use tokio::time::timeout;
 
 use super::address::{SqliteFile, server};
+use super::connection::{Pool, Transaction};
 use super::dialect::{Dialect, Postgres, Sqlite};
+use super::probe::Probe;
 use super::{Address, DatabaseError, nonces};
 
 /// Connections of `SQLite` that read: who reads waits for nobody.
@@ -23,6 +24,8 @@ const NONCE_CONNECTIONS: u32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a probe, whose sender waits no longer than this.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long it is taken for granted that the database takes writes.
+const PROBE_GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// The first line is [`BUSY_TIMEOUT`]. An accepted job has been promised: it must outlive a power
 /// failure too.
@@ -38,14 +41,17 @@ const FORGETFUL: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
 ";
-/// A process that stands still in the middle of a transaction must not hold its locks for ever.
+/// A process that stands still in the middle of a transaction must not hold its locks for ever, and
+/// what nobody waits for any more ([`super::connection`]) is not worth the server's time.
 const PUNCTUAL: &str = "
     SET lock_timeout = '10s';
+    SET statement_timeout = '12s';
     SET idle_in_transaction_session_timeout = '10s';
 ";
 /// The same for what may be forgotten when the server is cut off. Others see it at once either way.
 const PUNCTUAL_AND_FORGETFUL: &str = "
     SET lock_timeout = '10s';
+    SET statement_timeout = '12s';
     SET idle_in_transaction_session_timeout = '10s';
     SET synchronous_commit = off;
 ";
@@ -57,13 +63,14 @@ pub(super) static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("./migratio
 #[derive(Clone, Debug)]
 pub struct Database {
     pub(super) dialect: &'static dyn Dialect,
-    pub(super) readers: AnyPool,
+    pub(super) readers: Pool,
     /// `SQLite` has one writer at a time: here they queue for one connection, in order, and keep
     /// none from reading.
-    writer: AnyPool,
-    pub(super) nonces: AnyPool,
+    writer: Pool,
+    pub(super) nonces: Pool,
     /// The server that tells of changes, where there is one.
     pub(super) server: Option<SecretString>,
+    probe: Arc<Probe>,
 }
 
 impl Database {
@@ -84,13 +91,15 @@ impl Database {
         let open = |file: &SqliteFile, most, settings| {
             let (path, options) = (file.path().to_owned(), file.options());
             async move {
-                connect(options, most, settings)
+                let connected =
+                    async { Pool::connect(options?, most, BUSY_TIMEOUT, settings).await };
+                connected
                     .await
                     .map_err(|source| DatabaseError::Open { path, source })
             }
         };
         let writer = open(file, 1, DURABLE).await?;
-        SQLITE.run(&writer).await?;
+        SQLITE.run(writer.acquire().await?.bare()?).await?;
         let nonces = open(&file.beside("-nonces"), 1, FORGETFUL).await?;
         nonces::prepare(&nonces).await?;
         Ok(Self {
@@ -99,22 +108,31 @@ impl Database {
             writer,
             nonces,
             server: None,
+            probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })
     }
 
     async fn open_server(url: &SecretString) -> Result<Self, DatabaseError> {
         let open = |most, settings| async move {
-            let pool = connect(server(url), most, settings).await;
-            pool.map_err(DatabaseError::Connect)
+            let pool = async { Pool::connect(server(url)?, most, BUSY_TIMEOUT, settings).await };
+            pool.await.map_err(DatabaseError::Connect)
         };
         let pool = open(CONNECTIONS - NONCE_CONNECTIONS, PUNCTUAL).await?;
-        POSTGRES.run(&pool).await?;
+        let mut connection = pool.acquire().await?;
+        // Tables that have grown may take their time.
+        sqlx::raw_sql("SET statement_timeout = 0")
+            .execute(connection.bare()?)
+            .await?;
+        POSTGRES.run(connection.bare()?).await?;
+        sqlx::raw_sql(PUNCTUAL).execute(&mut connection).await?;
+        drop(connection);
         Ok(Self {
             dialect: &Postgres,
             readers: pool.clone(),
             writer: pool,
             nonces: open(NONCE_CONNECTIONS, PUNCTUAL_AND_FORGETFUL).await?,
             server: Some(url.clone()),
+            probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })
     }
 
@@ -128,16 +146,19 @@ impl Database {
         Ok(now.fetch_one(&self.readers).await?)
     }
 
-    /// Whether the database takes writes.
+    /// Whether the database takes writes, or did within the last second.
     ///
     /// # Errors
     /// [`DatabaseError::Query`] where it does not.
-    pub async fn check(&self) -> Result<(), DatabaseError> {
+    pub async fn check(&self) -> Result<(), Arc<DatabaseError>> {
         let write = async { Ok(self.write().await?.rollback().await?) };
         let timed_out = |_| Err(sqlx::Error::PoolTimedOut.into());
-        timeout(PROBE_TIMEOUT, write)
-            .await
-            .unwrap_or_else(timed_out)
+        let look = async {
+            timeout(PROBE_TIMEOUT, write)
+                .await
+                .unwrap_or_else(timed_out)
+        };
+        self.probe.ask(look).await
     }
 
     /// Closes every connection, with what they still hold written.
@@ -150,7 +171,7 @@ impl Database {
     /// Waits until no other transaction holds `name`, and holds it to this one's end.
     pub(super) async fn lock(
         &self,
-        transaction: &mut Transaction<'static, Any>,
+        transaction: &mut Transaction,
         name: &str,
     ) -> Result<(), DatabaseError> {
         if let Some(statement) = self.dialect.lock() {
@@ -161,8 +182,8 @@ impl Database {
     }
 
     /// A transaction that will write.
-    pub(super) async fn write(&self) -> Result<Transaction<'static, Any>, DatabaseError> {
-        Ok(self.writer.begin_with(self.dialect.begin()).await?)
+    pub(super) async fn write(&self) -> Result<Transaction, DatabaseError> {
+        Ok(self.writer.begin(self.dialect.begin()).await?)
     }
 
     /// The same of what may be forgotten in a power failure: it does not wait for the disk.
@@ -180,29 +201,6 @@ fn make_folder(path: &Path) -> Result<(), DatabaseError> {
         path: path.to_owned(),
         source,
     })
-}
-
-async fn connect(
-    options: Result<AnyConnectOptions, sqlx::Error>,
-    most: u32,
-    settings: &'static str,
-) -> Result<AnyPool, sqlx::Error> {
-    AnyPoolOptions::new()
-        .max_connections(most)
-        .acquire_timeout(BUSY_TIMEOUT)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                sqlx::raw_sql(settings).execute(connection).await?;
-                Ok(())
-            })
-        })
-        // SQLite itself ends a transaction that filled the disk; sqlx then still counts it as
-        // open, and the connection would refuse every later one.
-        .before_acquire(|connection, _| {
-            Box::pin(async move { Ok(!connection.is_in_transaction()) })
-        })
-        .connect_with(options?)
-        .await
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use darkroom_shared::timestamp::UnixMillis;
 use darkroom_shared::webhook::{AttemptError, State};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 use url::Url;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError};
 
 /// A delivery that was claimed.
@@ -51,7 +52,7 @@ pub enum Verdict {
 
 /// Whom to tell how a job ends, where an account wants to be told.
 pub(super) async fn subscribe(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     account: &str,
     url: &str,
@@ -70,7 +71,7 @@ pub(super) async fn subscribe(
 
 /// An account that gives a job up does not want to be told of it.
 pub(super) async fn unsubscribe(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     account: &str,
 ) -> Result<(), DatabaseError> {
@@ -84,7 +85,7 @@ pub(super) async fn unsubscribe(
 
 /// Writes down that all who want to know are to be told of a job's end, which is on record in this
 /// transaction; once each, however often this is called.
-pub(super) async fn put(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+pub(super) async fn put(connection: &mut Connection, job: &str) -> Result<(), DatabaseError> {
     let told: Vec<(String, String)> =
         sqlx::query_as("SELECT account, url FROM job_webhooks WHERE job_id = $1")
             .bind(job)
@@ -115,7 +116,7 @@ pub(super) async fn put(connection: &mut AnyConnection, job: &str) -> Result<(),
 }
 
 /// Forgets what was to be told of a job's end, and was told, since it was none.
-pub(super) async fn forget(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+pub(super) async fn forget(connection: &mut Connection, job: &str) -> Result<(), DatabaseError> {
     sqlx::query("DELETE FROM webhook_deliveries WHERE job_id = $1")
         .bind(job)
         .execute(connection)
@@ -279,7 +280,7 @@ fn room(at_work: usize) -> String {
 /// A receiver that wants to be left alone is not told the account's other events meanwhile. What is
 /// just being tried goes on.
 async fn put_off(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     delivery: &DueDelivery,
     due_at: UnixMillis,
     now: UnixMillis,
@@ -298,10 +299,7 @@ async fn put_off(
 }
 
 /// A receiver that takes an event takes others.
-async fn enable(
-    connection: &mut AnyConnection,
-    delivery: &DueDelivery,
-) -> Result<(), DatabaseError> {
+async fn enable(connection: &mut Connection, delivery: &DueDelivery) -> Result<(), DatabaseError> {
     sqlx::query("DELETE FROM webhook_disabled WHERE account = $1 AND url = $2")
         .bind(&delivery.account)
         .bind(&delivery.url)
@@ -311,7 +309,7 @@ async fn enable(
 }
 
 async fn disable(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     delivery: &DueDelivery,
     now: UnixMillis,
 ) -> Result<(), DatabaseError> {

@@ -6,8 +6,8 @@
 
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError, Lease, checkpoints, events, leases, outbox, starts};
 
 /// Whether a call ended the job; false where it had ended already, or has not yet.
@@ -107,7 +107,7 @@ impl Database {
 /// it. One that was never taken up has cost nothing: its account's next one need not wait behind it,
 /// nor that of who joined it.
 pub(super) async fn end(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     status: Status,
     error: Option<&JobError>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use darkroom_shared::job::{Job, Page, Status};
 use darkroom_shared::timestamp::UnixMillis;
 use serde::Serialize;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::rows::{JobRow, cut, unreadable};
 use super::{Database, DatabaseError, events, outbox, outcome};
 use crate::addresses::Addresses;
@@ -203,7 +203,7 @@ impl Database {
             "UPDATE jobs SET status = 'queued', attempts = 0, run_after = 0, step = 0,
                     lease_holder = NULL, lease_until = NULL, started_at = NULL,
                     finished_at = NULL, error_code = NULL, error_message = NULL,
-                    deadline = NULL
+                    deadline = NULL, has_history = 1
              WHERE id = $1",
         )
         .bind(id)
@@ -222,7 +222,7 @@ impl Database {
 }
 
 /// A job's status, which no other transaction changes until this one is through.
-async fn lock(connection: &mut AnyConnection, id: &str) -> Result<Option<Status>, DatabaseError> {
+async fn lock(connection: &mut Connection, id: &str) -> Result<Option<Status>, DatabaseError> {
     let name: Option<String> =
         sqlx::query_scalar("UPDATE jobs SET token = token WHERE id = $1 RETURNING status")
             .bind(id)

@@ -3,8 +3,9 @@
 use darkroom_shared::job::Status;
 use darkroom_shared::priority::Priority;
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 
+use super::connection::{Connection, Transaction};
 use super::joining::NAMED;
 use super::outcome::{Ended, end};
 use super::rows::unreadable;
@@ -43,7 +44,7 @@ pub(super) struct Shared {
 }
 
 pub(super) async fn lock(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
 ) -> Result<Option<Shared>, DatabaseError> {
     let row: Option<(String, String, i64, i64)> = sqlx::query_as(
@@ -68,7 +69,7 @@ pub(super) async fn lock(
 /// A job that an account would have had made sooner for itself is made as soon as that, and counts
 /// as the account's: else others' jobs could be brought forward for nothing.
 async fn bring_forward(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &Shared,
     reader: &Reader<'_>,
 ) -> Result<(), DatabaseError> {
@@ -127,7 +128,7 @@ impl Database {
     /// of its own.
     pub(super) async fn share(
         &self,
-        transaction: &mut Transaction<'static, Any>,
+        transaction: &mut Transaction,
         job: &Shared,
         reader: &Reader<'_>,
     ) -> Result<(), DatabaseError> {

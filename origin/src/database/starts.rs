@@ -1,14 +1,14 @@
 //! What jobs begin with, kept as long as they have not ended.
 
 use darkroom_shared::recipe::Recipe;
-use sqlx::AnyConnection;
 
 use super::DatabaseError;
+use super::connection::Connection;
 use crate::engine::{Picture, Start};
 
 /// Keeps what a job begins with.
 pub(super) async fn put(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     start: &Start,
 ) -> Result<(), DatabaseError> {
@@ -23,7 +23,7 @@ pub(super) async fn put(
 
 /// What a job begins with, `None` for noise alone.
 pub(super) async fn get(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     job: &str,
     recipe: &Recipe,
 ) -> Result<Option<Start>, DatabaseError> {
@@ -43,7 +43,7 @@ pub(super) async fn get(
 }
 
 /// Forgets what a job began with.
-pub(super) async fn remove(connection: &mut AnyConnection, job: &str) -> Result<(), DatabaseError> {
+pub(super) async fn remove(connection: &mut Connection, job: &str) -> Result<(), DatabaseError> {
     sqlx::query("DELETE FROM job_starts WHERE job_id = $1")
         .bind(job)
         .execute(connection)

@@ -7,8 +7,8 @@
 
 use darkroom_shared::priority::Priority;
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::AnyConnection;
 
+use super::connection::Connection;
 use super::{Database, DatabaseError};
 
 /// A job's part of the queue's order.
@@ -32,7 +32,7 @@ const fn length(priority: Priority, pixel_steps: i64) -> i64 {
 /// each other, even of one account. A job of another's that was brought forward for the account is
 /// one of its own here.
 pub(super) async fn next(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &str,
     priority: Priority,
     pixel_steps: i64,
@@ -62,7 +62,7 @@ pub(super) async fn next(
 /// First among the jobs at the head of the queue; where all of those must wait, by a look at the
 /// first of each account, since one that must wait may have any number of jobs.
 pub(super) async fn account(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     limit: u32,
     now: UnixMillis,
 ) -> Result<Option<String>, DatabaseError> {

@@ -11,6 +11,7 @@ use crate::cause::chain;
 use crate::cloudfront::{CloudFront, CloudFrontError};
 use crate::database::{Database, DatabaseError, Invalidation};
 use crate::jobs::{Phase, Rounds};
+use crate::metrics::InvalidationMetrics;
 use crate::storage::backoff;
 
 /// How often it is looked whether there is anything to tell.
@@ -29,6 +30,8 @@ pub struct Invalidator {
     pub database: Database,
     /// The CDN, where there is one.
     pub cloudfront: Option<Arc<CloudFront>>,
+    /// What counts what it is told.
+    pub metrics: InvalidationMetrics,
 }
 
 impl Invalidator {
@@ -69,6 +72,7 @@ impl Invalidator {
             Ok(()) => {
                 self.database.invalidation_done(&batch.reference).await?;
                 let (reference, paths) = (&batch.reference, batch.paths.len());
+                self.metrics.told(paths);
                 tracing::info!(reference, paths, "the CDN forgets deleted images");
             }
             Err(error) => self.failed(&batch, &error).await?,
@@ -81,6 +85,7 @@ impl Invalidator {
         batch: &Invalidation,
         error: &CloudFrontError,
     ) -> Result<(), DatabaseError> {
+        self.metrics.failed();
         let (reference, attempts) = (&batch.reference, batch.attempts);
         tracing::warn!(
             reference,

@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_hours(1);
 const IMAGES: u64 = 10_000;
 /// Old images that are deleted at a time: others write, too.
 const EXPIRED: u32 = 500;
+/// Jobs whose history is forgotten at a time.
+const FORGOTTEN: u32 = 100;
+const DAY: Duration = Duration::from_hours(24);
 const RECONCILE: &str = "reconcile";
 
 /// What a keeper goes by.
@@ -30,6 +33,8 @@ pub struct KeeperOptions {
     pub retention_days: Option<u32>,
     /// Days within which deleted images can be restored; 0 is not at all.
     pub restore_days: u32,
+    /// Days after a job's end that its history is kept, where not for good.
+    pub history_days: Option<u32>,
     /// How wide smaller copies of them are, in pixels.
     pub variant_widths: Vec<u32>,
 }
@@ -75,6 +80,12 @@ impl Keeper {
         if let Err(error) = self.expire().await {
             tracing::warn!(error = chain(&error), "old images were not deleted");
         }
+        if let Err(error) = self.forget().await {
+            tracing::warn!(
+                error = chain(&error),
+                "the history of old jobs was not forgotten"
+            );
+        }
         match self.purge.all(clock::now()).await {
             Ok(0) => {}
             Ok(images) => tracing::info!(images, "deleted images have left the store"),
@@ -92,9 +103,7 @@ impl Keeper {
             return Ok(());
         };
         let database = &self.purge.database;
-        // Not by this machine's clock: one that is wrong would delete what is young.
-        let stored_before =
-            database.now().await? - (Duration::from_hours(24) * days).as_millis() as i64;
+        let stored_before = self.days_ago(days).await?;
         loop {
             let expired = database.expire_images(stored_before, EXPIRED, clock::now());
             match expired.await? {
@@ -102,6 +111,21 @@ impl Keeper {
                 images => tracing::info!(images, days, "images were kept long enough"),
             }
         }
+    }
+
+    async fn forget(&self) -> Result<(), DatabaseError> {
+        let Some(days) = self.options.history_days else {
+            return Ok(());
+        };
+        let ended_before = self.days_ago(days).await?;
+        let database = &self.purge.database;
+        while database.forget_history(ended_before, FORGOTTEN).await? > 0 {}
+        Ok(())
+    }
+
+    /// Not by this machine's clock: one that is wrong would delete what is young.
+    async fn days_ago(&self, days: u32) -> Result<UnixMillis, DatabaseError> {
+        Ok(self.purge.database.now().await? - (DAY * days).as_millis() as i64)
     }
 
     async fn reconcile(&mut self) -> Result<(), HousekeepingError> {

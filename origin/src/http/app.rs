@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::storage::Storage;
 use crate::traces::Traces;
+use crate::vital::Vital;
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct App {
     pub engine: watch::Receiver<EngineState>,
     /// Whether the service is about to end.
     pub phases: watch::Receiver<Phase>,
+    /// What watches over the service's tasks.
+    pub vital: Vital,
     /// Where jobs are handed in.
     pub queue: JobQueue,
     /// What reads jobs' events for those who watch.

@@ -23,6 +23,8 @@ pub(super) async fn wrap(State(app): State<App>, mut request: Request, next: Nex
     let id = request_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
     let method = request.method().clone();
     let traced = begin_span(&app, &request);
+    // Known here of what needs no signature; of all else, whoever checks that says it.
+    let open = Route::of(&request);
     request.extensions_mut().insert(traced.clone());
     let trace_id = traced.place().map(|place| place.trace_id());
     let span = tracing::info_span!("request", id, trace_id);
@@ -32,7 +34,9 @@ pub(super) async fn wrap(State(app): State<App>, mut request: Request, next: Nex
         let route = response
             .extensions()
             .get::<Route>()
-            .map(|route| route.0.clone());
+            .cloned()
+            .or(open)
+            .map(|Route(path)| path);
         let code = error::code(&response);
         if let Some(code) = code {
             app.metrics.requests.problem(code);

@@ -1,8 +1,6 @@
 //! Pictures that a request names by their addresses: fetched before the job is accepted, so that
 //! its recipe has their digests.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use darkroom_shared::input::{File, Source};
@@ -13,15 +11,14 @@ use tokio::sync::Semaphore;
 
 use crate::cause::chain;
 use crate::outbound::{Fetched, Outbound, OutboundError};
+use crate::per_account::PerAccount;
 
 /// For the whole of a picture.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Pictures that are fetched at once: each may take 10 MiB.
 static FETCHING: Semaphore = Semaphore::const_new(8);
 /// Those of one account, whose servers may take their time.
-const OF_ACCOUNT: usize = 2;
-/// By account, as long as there are any.
-static ACCOUNTS: LazyLock<Mutex<HashMap<String, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
+static OF_ACCOUNT: PerAccount = PerAccount::new(2);
 
 /// Puts files in the places of addresses.
 ///
@@ -50,7 +47,7 @@ pub(super) async fn fetch(
 
 async fn file(outbound: &Outbound, account: &str, url: &str) -> Result<File, String> {
     // Never closed, so that there is always a permit to come.
-    let own = of_account(account);
+    let own = OF_ACCOUNT.of(account);
     let own = own.acquire().await.ok();
     let permit = FETCHING.acquire().await.ok();
     let most = LIMITS.input_bytes.max as usize;
@@ -73,15 +70,4 @@ async fn file(outbound: &Outbound, account: &str, url: &str) -> Result<File, Str
             Err(format!("cannot be fetched: {error}"))
         }
     }
-}
-
-fn of_account(account: &str) -> Arc<Semaphore> {
-    let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(own) = accounts.get(account).and_then(Weak::upgrade) {
-        return own;
-    }
-    accounts.retain(|_, own| own.strong_count() > 0);
-    let own = Arc::new(Semaphore::new(OF_ACCOUNT));
-    accounts.insert(account.to_owned(), Arc::downgrade(&own));
-    own
 }

@@ -22,9 +22,9 @@ use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App, fetched, own_images};
 use crate::cause::chain;
+use crate::inputs;
 use crate::jobs::{Accepted, Order};
 use crate::traces::Span;
-use crate::{clock, inputs};
 
 /// Says which preferences were honoured.
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -124,7 +124,7 @@ impl<'a> Asked<'a> {
             own_images::look_up(app, account, &mut request).await?;
             recipe = Recipe::complete(&request, models, seed)?;
         }
-        let start = inputs::start(&request, &recipe).await;
+        let start = inputs::start(account, &request, &recipe).await;
         let start = start.map_err(ApiError::internal)?;
         let start = start.map_err(|error| vec![error])?;
         let order = Order {
@@ -137,7 +137,7 @@ impl<'a> Asked<'a> {
             deadline,
             priority,
             trace: span.place(),
-            now: clock::now(),
+            now: app.database.now().await?,
         };
         let accepting = span.child("accept");
         accepting.set("darkroom.job.id", id.to_string());

@@ -25,16 +25,22 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     let database = match app.database.check().await {
         Ok(()) => "reachable",
         Err(error) => {
-            tracing::error!(error = chain(&error), "the database cannot be reached");
+            tracing::error!(error = chain(&*error), "the database cannot be reached");
             "unreachable"
         }
     };
+    let tasks = if app.vital.are_well() {
+        "running"
+    } else {
+        "failed"
+    };
     let draining = *app.phases.borrow() != Phase::Serving;
-    let ready = engine == "ready" && database == "reachable" && !draining;
+    let ready = engine == "ready" && database == "reachable" && tasks == "running" && !draining;
     let report = Json(json!({
         "ready": ready,
         "engine": engine,
         "database": database,
+        "tasks": tasks,
         "draining": draining,
     }));
     if ready {

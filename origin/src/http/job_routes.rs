@@ -11,7 +11,6 @@ use super::generate::priority;
 use super::identity::Caller;
 use super::segment::Segment;
 use super::{ApiError, App};
-use crate::clock;
 use crate::database::Reader;
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -47,7 +46,8 @@ pub(super) async fn cancel(
     Caller(account): Caller,
     Segment(id): Segment,
 ) -> Result<Json<Job>, ApiError> {
-    let job = app.queue.cancel(&account, &id, clock::now()).await?;
+    let now = app.database.now().await?;
+    let job = app.queue.cancel(&account, &id, now).await?;
     job.map(Json).ok_or_else(|| ApiError::not_found("job"))
 }
 

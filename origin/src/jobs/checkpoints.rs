@@ -11,6 +11,7 @@ use crate::cause::chain;
 use crate::database::{Checkpoint, Database, Lease};
 use crate::engine::Step;
 use crate::metrics::JobMetrics;
+use crate::vital::Vital;
 
 /// Reading a state may take a two-hundredth of the time that it saves: where it takes long, it is
 /// done more rarely.
@@ -44,7 +45,12 @@ pub struct Saver<'a> {
 impl Checkpoints {
     /// Starts the task that writes; it ends with the last clone of what is returned.
     #[must_use]
-    pub fn start(database: Database, metrics: JobMetrics, every: Option<Duration>) -> Self {
+    pub fn start(
+        database: Database,
+        metrics: JobMetrics,
+        every: Option<Duration>,
+        vital: &Vital,
+    ) -> Self {
         let (sender, mut receiver) = mpsc::channel::<(Lease, Checkpoint)>(1);
         let checkpoints = Self {
             database: database.clone(),
@@ -52,7 +58,7 @@ impl Checkpoints {
             every,
             sender,
         };
-        tokio::spawn(async move {
+        vital.spawn("checkpoints", async move {
             while let Some((lease, checkpoint)) = receiver.recv().await {
                 keep(&database, &metrics, &lease, &checkpoint).await;
             }

@@ -1,15 +1,16 @@
 //! Writing down how work ended, with patience: a database that is busy or away for a while
 //! must not cost a finished picture.
 
+use std::sync::Arc;
+
 use darkroom_shared::job::{JobError, Status};
 use darkroom_shared::problem::Code;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::pause::some_pause;
 use super::{Changes, Phase, Progress, Running};
 use crate::cause::chain;
-use crate::clock;
 use crate::database::{Database, DatabaseError, Lease, Stored, Tried};
 use crate::metrics::Metrics;
 use crate::storage::backoff;
@@ -29,6 +30,8 @@ pub struct Endings {
     pub phases: watch::Receiver<Phase>,
     /// What counts them.
     pub metrics: Metrics,
+    /// Wakes the worker: where accounts may have so many jobs at work, another is free to be taken up.
+    pub wake: Arc<Notify>,
 }
 
 impl Endings {
@@ -43,15 +46,18 @@ impl Endings {
         // A job that has ended takes no more previews.
         self.progress.written().await;
         let job = &lease.job;
-        let write = || {
+        let write = || async {
+            let now = self.database.now().await?;
             self.database
-                .image_stored(lease, image, bytes, sha256, clock::now())
+                .image_stored(lease, image, bytes, sha256, now)
+                .await
         };
         let stored = self.until_written(job, write).await?;
         if stored == Stored::Last {
             tracing::info!(job, "the job has succeeded");
             self.metrics.jobs.ended(Status::Succeeded, None);
             self.changes.announce(job);
+            self.wake.notify_one();
         }
         Some(stored)
     }
@@ -62,11 +68,15 @@ impl Endings {
             code,
             message: message.to_owned(),
         };
-        let write = || self.database.fail(lease, &error, clock::now());
+        let write = || async {
+            let now = self.database.now().await?;
+            self.database.fail(lease, &error, now).await
+        };
         if self.until_written(&lease.job, write).await == Some(true) {
             self.metrics.jobs.ended(Status::Failed, Some(code));
             self.running.end(&lease.job);
             self.changes.announce(&lease.job);
+            self.wake.notify_one();
         }
     }
 
@@ -94,6 +104,7 @@ impl Endings {
             }
             self.running.lost(lease);
             self.changes.announce(&lease.job);
+            self.wake.notify_one();
         }
     }
 

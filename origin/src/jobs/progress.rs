@@ -10,6 +10,7 @@ use crate::clock;
 use crate::database::{Database, DatabaseError, Lease};
 use crate::encode;
 use crate::engine::Picture;
+use crate::vital::Vital;
 
 /// What may wait to be written: a database that hangs for so many steps hears of the rest later.
 const WAITING: usize = 256;
@@ -48,14 +49,14 @@ pub struct Preview {
 impl Progress {
     /// Starts the task that writes; it ends with the last clone of what is returned.
     #[must_use]
-    pub fn start(database: Database, changes: Changes, running: Running) -> Self {
+    pub fn start(database: Database, changes: Changes, running: Running, vital: &Vital) -> Self {
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let record = Record {
             database,
             changes,
             running,
         };
-        tokio::spawn(async move {
+        vital.spawn("progress", async move {
             let mut waiting = None;
             while let Some(message) = receiver.recv().await {
                 record.take(&mut waiting, message).await;

@@ -178,6 +178,7 @@ impl JobQueue {
             let mut job = stored.job;
             let steps_left = job.progress.steps.saturating_sub(job.progress.step);
             let own = u64::from(steps_left) * stored.pixels;
+            let whole = u64::from(job.progress.steps) * stored.pixels;
             match job.status {
                 Status::Queued => {
                     // The same for all of them.
@@ -189,7 +190,7 @@ impl JobQueue {
                     job.queue_position = Some(ahead.jobs);
                     job.eta_seconds = pace.estimate(own + ahead.pixel_steps);
                 }
-                Status::Running => job.eta_seconds = pace.estimate(own),
+                Status::Running => job.eta_seconds = pace.estimate_left(own, whole),
                 Status::Succeeded | Status::Failed | Status::Canceled => {}
             }
             jobs.push(job);

@@ -194,10 +194,11 @@ impl Worker {
         let (mut prepared, mut last) = (begun, begun);
         let mut on_step = |step: &Step<'_>| {
             prepared = step.prepared;
-            let took = last.elapsed();
-            self.pace.measured(took, pixels);
-            metrics.stepped(took);
-            metrics.engine_worked(took);
+            // Before the first step the engine reads the words.
+            let step_took = last.max(prepared).elapsed();
+            self.pace.measured(step_took, pixels);
+            metrics.stepped(step_took);
+            metrics.engine_worked(last.elapsed());
             let done = before + step.done;
             if self.must_stop(task) {
                 if !task.work.has_ended() {
@@ -237,7 +238,10 @@ impl Worker {
         match made {
             Ok(Ok(picture)) => {
                 metrics.staged(Stage::Steps, last.duration_since(begun));
-                metrics.staged(Stage::Decode, last.elapsed());
+                let decoding = last.elapsed();
+                metrics.staged(Stage::Decode, decoding);
+                let rest = prepared.duration_since(begun) + decoding;
+                self.pace.measured_rest(rest, u64::from(steps) * pixels);
                 task.span.past("text", begun, prepared);
                 task.span.past("steps", prepared, last);
                 task.span.past("decode", last, Instant::now());

@@ -1,13 +1,15 @@
 //! What the service counts and measures, for Prometheus.
 //!
-//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`],
-//! [`WatchingMetrics`]. Whoever sees
+//! Each group is a file: [`JobMetrics`], [`UploadMetrics`], [`RequestMetrics`], [`WatchingMetrics`],
+//! [`InvalidationMetrics`], [`TaskMetrics`]. Whoever sees
 //! something happen says so in one call. What can only be looked up (the queue, memory) is looked up
 //! when somebody asks: [`Metrics::text`].
 
+mod invalidations;
 mod jobs;
 mod now;
 mod requests;
+mod tasks;
 mod uploads;
 mod watching;
 
@@ -15,9 +17,11 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
+pub use invalidations::InvalidationMetrics;
 pub use jobs::{JobMetrics, Stage};
 pub use now::Now;
 pub use requests::RequestMetrics;
+pub use tasks::TaskMetrics;
 pub use uploads::UploadMetrics;
 pub use watching::WatchingMetrics;
 
@@ -35,6 +39,10 @@ pub struct Metrics {
     pub requests: RequestMetrics,
     /// Those who watch jobs.
     pub watching: WatchingMetrics,
+    /// What the CDN is told.
+    pub invalidations: InvalidationMetrics,
+    /// Tasks of the service itself.
+    pub tasks: TaskMetrics,
     now: Now,
     registry: Arc<Registry>,
 }
@@ -47,6 +55,8 @@ impl Default for Metrics {
             uploads: UploadMetrics::new(&mut registry),
             requests: RequestMetrics::new(&mut registry),
             watching: WatchingMetrics::new(&mut registry),
+            invalidations: InvalidationMetrics::new(&mut registry),
+            tasks: TaskMetrics::new(&mut registry),
             now: Now::new(&mut registry),
             registry: Arc::new(registry),
         }

@@ -33,11 +33,15 @@ fn settings_are_told_to_programs_too() {
 #[test]
 fn wrong_settings_are_told_all_at_once_before_anything_starts() {
     let mut command = darkroom(&["serve", "--listen", "here"]);
-    command.env("DARKROOM_DEVICE", "abacus");
+    command
+        .env("DARKROOM_DEVICE", "abacus")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let (code, _, error) = run(&mut command);
     assert_eq!(code, Some(2));
     for part in [
-        "3 settings are wrong",
+        "4 settings are wrong",
+        "OTEL_EXPORTER_OTLP_PROTOCOL is `grpc`",
         "DARKROOM_LISTEN (flag) is `here`",
         "DARKROOM_DEVICE (environment) is `abacus`",
         "DARKROOM_ORIGIN_SECRETS is not set",

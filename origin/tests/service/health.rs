@@ -14,7 +14,13 @@ async fn a_service_says_when_it_no_longer_wants_requests() {
     assert_eq!(ready.status, StatusCode::OK);
     assert_eq!(
         ready.json().await,
-        json!({ "ready": true, "engine": "ready", "database": "reachable", "draining": false })
+        json!({
+            "ready": true,
+            "engine": "ready",
+            "database": "reachable",
+            "tasks": "running",
+            "draining": false,
+        })
     );
 
     origin.service.begin_draining();
@@ -27,6 +33,19 @@ async fn a_service_says_when_it_no_longer_wants_requests() {
     refused.problem("unavailable").await;
     let alive = origin.send(Call::get("/healthz").unsigned()).await;
     assert_eq!(alive.status, StatusCode::OK);
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_has_lost_a_task_is_not_ready_and_says_why_it_ends() {
+    let origin = Origin::start(Setup::default()).await;
+    let vital = origin.service.vital();
+    vital.spawn("breaks", async { panic!("for a test") });
+    let why = origin.service.broken().await;
+    assert!(why.to_string().contains("`breaks`"), "{why}");
+    let answer = origin.send(Call::get("/readyz").unsigned()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json().await["tasks"], "failed");
     origin.stop().await;
 }
 

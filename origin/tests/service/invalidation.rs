@@ -9,6 +9,7 @@ use darkroom_origin::housekeeping::KeeperOptions;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::metrics::{number, scrape};
 use crate::support::bucket::{Mood, TestBucket};
 use crate::support::call::Call;
 use crate::support::cdn::{self, Reply, TestCdn};
@@ -94,6 +95,17 @@ async fn a_deleted_picture_is_told_with_its_copies_once() {
     }
     until(async || waiting(folder.path()).await == 0).await;
     assert_eq!((cdn.told().len(), cdn.tries()), (2, 2));
+    let text = scrape(origin.service.admin_router()).await;
+    for (series, expected) in [
+        (r#"darkroom_invalidations_total{result="told"}"#, 2.0),
+        ("darkroom_invalidated_paths_total", 6.0),
+    ] {
+        assert_eq!(
+            number(&text, series).to_bits(),
+            f64::to_bits(expected),
+            "{text}"
+        );
+    }
     origin.stop().await;
 }
 

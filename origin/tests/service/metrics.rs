@@ -87,6 +87,7 @@ async fn failures_are_counted_by_cause_and_requests_by_route() {
     let origin = Origin::start(Setup::default()).await;
     let id = origin.submit(&json!({ "prompt": "invalid" })).await;
     assert_eq!(origin.finished(&id).await["status"], "failed");
+    origin.send(Call::get("/healthz").unsigned()).await;
     let unsigned = origin.send(Call::get("/api/models").unsigned()).await;
     assert_eq!(unsigned.status, StatusCode::UNAUTHORIZED);
     let failed = r#"darkroom_jobs_ended_total{status="failed",code="invalid_request"}"#;
@@ -96,6 +97,8 @@ async fn failures_are_counted_by_cause_and_requests_by_route() {
     let accepted =
         r#"darkroom_http_requests_total{method="POST",route="/api/media/generate-image""#;
     assert_eq!(text.matches(accepted).count(), 1, "{text}");
+    let probed = r#"darkroom_http_requests_total{method="GET",route="/healthz",status="200"}"#;
+    assert_eq!(value(&text, probed), 1, "{text}");
     let refused = r#"darkroom_http_problems_total{code="unauthorized"}"#;
     assert_eq!(value(&text, refused), 1, "{text}");
     assert!(!text.contains(&id), "{text}");

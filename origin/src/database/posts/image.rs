@@ -1,8 +1,9 @@
 //! Which image a post shall have.
 
 use darkroom_shared::posts::write::ImageChoice;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::super::connection::Connection;
 use super::PostError;
 use crate::addresses::Addresses;
 
@@ -14,7 +15,7 @@ const OWN: &str = "
 
 /// The id of the image that an account chose.
 pub(super) async fn chosen(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &str,
     choice: &ImageChoice,
     addresses: &Addresses,

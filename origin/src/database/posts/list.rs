@@ -35,7 +35,7 @@ impl Database {
         let row: Option<PostRow> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(slug)
             .bind(account)
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut connection)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let mut post = [row.into_post(addresses)?];
@@ -71,7 +71,7 @@ impl Database {
         }
         let mut connection = self.readers.acquire().await?;
         let (mut items, mut bytes, mut last, mut more) = (Vec::new(), 0, None, false);
-        let mut rows = query.fetch(&mut *connection);
+        let mut rows = query.fetch(&mut connection);
         while let Some(row) = rows.try_next().await? {
             if items.len() == list.limit as usize || bytes > PAGE_BYTES {
                 more = true;

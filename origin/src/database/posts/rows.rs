@@ -2,8 +2,9 @@
 
 use darkroom_shared::posts::{Post, PostStatus};
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::super::connection::Connection;
 use crate::addresses::Addresses;
 use crate::database::DatabaseError;
 use crate::database::rows::{places, unreadable};
@@ -63,7 +64,7 @@ impl PostRow {
 
 /// Fills in the tags of all these posts.
 pub(super) async fn fill_in_tags(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     posts: &mut [Post],
 ) -> Result<(), DatabaseError> {
     if posts.is_empty() {

@@ -4,9 +4,10 @@
 use darkroom_shared::posts::write::{CreatePost, PatchPost};
 use darkroom_shared::posts::{Post, PostStatus, slug};
 use darkroom_shared::timestamp::UnixMillis;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::super::connection::{Connection, Transaction};
 use super::PostError;
 use super::image::chosen;
 use super::rows::{PostRow, SELECT, fill_in_tags};
@@ -184,7 +185,7 @@ impl OwnPost<'_> {
     async fn find(
         self,
         addresses: &Addresses,
-    ) -> Result<(Transaction<'static, Any>, Post, Option<String>), PostError> {
+    ) -> Result<(Transaction, Post, Option<String>), PostError> {
         let mut transaction = self.database.write().await?;
         // Nothing is changed but that who comes next has to wait.
         let id: Option<String> = sqlx::query_scalar(
@@ -209,7 +210,7 @@ impl OwnPost<'_> {
 }
 
 async fn mark(
-    mut transaction: Transaction<'static, Any>,
+    mut transaction: Transaction,
     id: &str,
     deleted_at: Option<UnixMillis>,
     addresses: &Addresses,
@@ -228,7 +229,7 @@ async fn mark(
 
 /// Commits; the post as it was committed.
 async fn finish(
-    mut transaction: Transaction<'static, Any>,
+    mut transaction: Transaction,
     id: &str,
     addresses: &Addresses,
 ) -> Result<Post, PostError> {
@@ -239,14 +240,14 @@ async fn finish(
     Ok(post)
 }
 
-async fn read(connection: &mut AnyConnection, id: &str) -> Result<PostRow, DatabaseError> {
+async fn read(connection: &mut Connection, id: &str) -> Result<PostRow, DatabaseError> {
     let statement = format!("{SELECT} WHERE posts.id = $1");
     let row = sqlx::query_as(AssertSqlSafe(statement)).bind(id);
     Ok(row.fetch_one(connection).await?)
 }
 
 async fn put_tags(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     post: &str,
     tags: &[String],
 ) -> Result<(), DatabaseError> {

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use url::Url;
 
+use super::process::Process;
 use super::proxy::{Behind, Proxy, Troubles};
 use super::world::{Start, World};
+use crate::support::call::Call;
 use crate::support::{databases, on_postgres, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,8 +35,8 @@ async fn the_database_is_restarted() {
     assert_eq!(books.pictures, 4);
 }
 
-/// A proxy before the server, and how an origin is started that goes through it.
-async fn proxied(world: &World) -> (Proxy, Start) {
+/// An origin whose connections to the database go through a proxy.
+async fn behind_proxy(world: &World) -> (Process, Proxy) {
     let mut url: Url = databases::url(world.folder()).await.parse().expect("a URL");
     let socket = url.query_pairs().find(|(name, _)| name == "host");
     let socket = PathBuf::from(socket.expect("a socket").1.as_ref()).join(".s.PGSQL.5432");
@@ -46,7 +48,30 @@ async fn proxied(world: &World) -> (Proxy, Start) {
         database: Some(url.into()),
         ..Start::default()
     };
-    (proxy, start)
+    (world.start_with("a", start).await, proxy)
+}
+
+/// No end, no reset: as where a firewall has forgotten a connection, or a machine lost its power.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "scripts/test faults"]
+async fn connections_to_the_database_go_silent() {
+    const FAULT: &str = "connections to PostgreSQL gone silent";
+    let world = World::new().await;
+    let (origin, proxy) = behind_proxy(&world).await;
+    let ids = world.submit(&origin, 4, json!({ "steps": 50 })).await;
+    world
+        .until(&origin, &ids[0], |job| job["status"] == "running")
+        .await;
+    let is_ready = async || {
+        let answer = origin.send(&Call::get("/readyz")).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    proxy.troubles.era.store(1, Ordering::SeqCst);
+    until(async || !is_ready().await).await;
+    proxy.troubles.era.store(2, Ordering::SeqCst);
+    until(is_ready).await;
+    let books = world.check(FAULT, &origin).await;
+    assert_eq!(books.pictures, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,8 +79,7 @@ async fn proxied(world: &World) -> (Proxy, Start) {
 async fn connections_to_the_database_are_cut_and_slow() {
     const FAULT: &str = "connections to PostgreSQL cut and slow";
     let world = World::new().await;
-    let (proxy, start) = proxied(&world).await;
-    let origin = world.start_with("a", start).await;
+    let (origin, proxy) = behind_proxy(&world).await;
     world.submit(&origin, 4, json!({ "steps": 20 })).await;
     proxy.troubles.delays.store(40, Ordering::SeqCst);
     proxy.troubles.cuts.store(4, Ordering::SeqCst);
@@ -85,8 +109,7 @@ async fn what_the_database_says_is_corrupted() {
 
 async fn corrupted(fault: &str, direction: impl Fn(&Troubles) -> &AtomicUsize) {
     let world = World::new().await;
-    let (proxy, start) = proxied(&world).await;
-    let origin = world.start_with("a", start).await;
+    let (origin, proxy) = behind_proxy(&world).await;
     for fields in [json!({ "steps": 20 }), json!({ "steps": 20, "n": 2 })] {
         let ids = world.submit(&origin, 2, fields).await;
         let garbled = direction(&proxy.troubles);

@@ -30,6 +30,9 @@ pub struct Troubles {
     pub garbled_out: AtomicUsize,
     /// The same of what it is sent.
     pub garbled_in: AtomicUsize,
+    /// A connection is carried as long as this is what it was when it began, and even: all others
+    /// stay open, and nothing comes through.
+    pub era: AtomicUsize,
 }
 
 /// A proxy on 127.0.0.1; its end is the end of all its connections.
@@ -91,9 +94,11 @@ async fn carry(
 ) {
     let (mut from_origin, mut to_origin) = split(origin);
     let (mut from_server, mut to_server) = split(server);
+    let era = troubles.era.load(Ordering::SeqCst);
+    let is_dead = || era % 2 == 1 || troubles.era.load(Ordering::SeqCst) != era;
     tokio::select! {
-        () = sent(&mut from_origin, &mut to_server, troubles) => {}
-        () = answered(&mut from_server, &mut to_origin, troubles) => {}
+        () = sent(&mut from_origin, &mut to_server, troubles, &is_dead) => {}
+        () = answered(&mut from_server, &mut to_origin, troubles, &is_dead) => {}
     }
 }
 
@@ -102,6 +107,7 @@ async fn sent(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     troubles: &Troubles,
+    is_dead: &impl Fn() -> bool,
 ) {
     let mut piece = vec![0; 16_384];
     let mut carried = 0;
@@ -109,6 +115,9 @@ async fn sent(
         let Ok(length @ 1..) = from.read(&mut piece).await else {
             return;
         };
+        if is_dead() {
+            continue;
+        }
         if length > 8_192 && one_of(&troubles.corruptions) {
             piece[length - 100] ^= 1;
         }
@@ -133,15 +142,22 @@ async fn answered(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     troubles: &Troubles,
+    is_dead: &impl Fn() -> bool,
 ) {
     let mut piece = vec![0; 16_384];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
+        if is_dead() {
+            continue;
+        }
         if one_of(&troubles.garbled_in) {
             piece[0] ^= 0x80;
         }
         if to.write_all(&piece[..length]).await.is_err() {
             return;
         }
+    }
+    if is_dead() {
+        std::future::pending::<()>().await;
     }
 }
 
