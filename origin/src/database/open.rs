@@ -187,11 +187,8 @@ impl Database {
     }
 
     /// The same of what may be forgotten in a power failure: it does not wait for the disk.
-    pub(super) async fn write_forgetfully(
-        &self,
-    ) -> Result<Transaction<'static, Any>, DatabaseError> {
-        let begin = self.dialect.begin_forgetful();
-        Ok(self.writer.begin_with(begin).await?)
+    pub(super) async fn write_forgetfully(&self) -> Result<Transaction, DatabaseError> {
+        Ok(self.writer.begin(self.dialect.begin_forgetful()).await?)
     }
 }
 
@@ -235,7 +232,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let address = Address::file(folder.path().join("darkroom.db"));
         let database = Database::open(&address).await.expect("opened");
-        let syncs = async |mut transaction: Transaction<'static, Any>| {
+        let syncs = async |mut transaction: Transaction| {
             let level = sqlx::query_scalar("PRAGMA synchronous");
             let level: i64 = level.fetch_one(&mut *transaction).await.expect("asked");
             level
