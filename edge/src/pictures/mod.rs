@@ -13,18 +13,19 @@ mod stored;
 use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
 use darkroom_shared::request::Visibility;
 use wasm_bindgen::{JsCast as _, JsValue};
+use worker::Cache;
 use worker::js_sys::futures::JsFuture;
-use worker::{Cache, Headers, ResponseBody, ResponseBuilder};
 
+use crate::border::Lines;
 use crate::call::Call;
 use crate::failure::Answer;
+use crate::reply::{Body, Headers, Reply};
 use crate::routes::not_found;
 use crate::{bindings, border, log};
 use answer::Found;
 use stored::Picture;
 
 pub use deleted::{check as check_not_deleted, forget, is_any as is_any_deleted, remember};
-pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";
 const MISS: &str = "darkroom-edge; fwd=miss; stored";
@@ -38,16 +39,13 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
         Ok(found) if found.is_undefined() => {}
         Ok(found) => {
             let kept: web_sys::Response = found.unchecked_into();
-            let body = kept
-                .body()
-                .map_or(ResponseBody::Empty, ResponseBody::Stream);
             let found = Found {
-                // What comes out of the cache cannot be changed.
-                headers: Headers(kept.headers()),
+                headers: Headers::default(),
+                kept: Some(kept),
                 cache_status: HIT,
                 cache_control: cache_control(visibility),
             };
-            return answer::answer(call, found, body).await;
+            return answer::answer(call, found, Body::Kept).await;
         }
         // The origin knows what was deleted, and has the rest.
         Err(error) => {
@@ -57,9 +55,11 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     }
 
     let Picture { headers, bytes } = stored::picture(call).await?;
-    let keep = ResponseBuilder::new()
-        .with_headers(headers.clone())
-        .body(body_of(&bytes)?);
+    let picture = |headers| Reply {
+        headers,
+        ..Reply::new(200).body(Body::Runtime(bytes.clone().into()))
+    };
+    let keep = picture(headers.clone()).leave(&Lines::default())?.into();
     call.context.wait_until(async move {
         if let Err(error) = Cache::default().put(key, keep).await {
             log::warn("", format_args!("a picture could not be kept: {error}"));
@@ -67,10 +67,11 @@ pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     });
     let found = Found {
         headers,
+        kept: None,
         cache_status: MISS,
         cache_control: cache_control(visibility),
     };
-    answer::answer(call, found, body_of(&bytes)?).await
+    answer::answer(call, found, Body::Runtime(bytes.into())).await
 }
 
 /// What lies in the cache: undefined where there is nothing, null where it was deleted.
