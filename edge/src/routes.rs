@@ -260,8 +260,9 @@ pub async fn dispatch(call: Call) -> Answer {
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     // Calls that make images are charged when it is known how many.
     let taken = match action {
-        Keyed::Generate | Keyed::Regenerate => None,
-        Keyed::OpenAi(openai::Route::Generations | openai::Route::Edits) => None,
+        Keyed::Generate
+        | Keyed::Regenerate
+        | Keyed::OpenAi(openai::Route::Generations | openai::Route::Edits) => None,
         _ => allowance::requests(&call, caller).await?,
     };
     let answer = answer(action, call, caller).await;
