@@ -102,7 +102,7 @@ fn judge(answer: &Result<Opened, Failure>) -> Verdict {
 /// An origin that says in its own words what it cannot do is up. A gateway's page says that it
 /// is not.
 fn told(whole: &Whole) -> Outcome {
-    let is_problem = media_type(&whole.headers).is_ok_and(|found| found == CONTENT_TYPE);
+    let is_problem = media_type(&whole.headers) == CONTENT_TYPE;
     let problem = || whole.json::<Problem>().ok();
     match is_problem.then(problem).flatten() {
         Some(problem) if problem.code == Code::Unavailable => Outcome::Unready,

@@ -16,6 +16,7 @@ struct Bindings {
     keys: Option<Namespace>,
     burst: Option<JsValue>,
     analytics: Option<AnalyticsEngineDataset>,
+    objects: Vec<(&'static str, JsValue)>,
 }
 
 thread_local! {
@@ -42,6 +43,15 @@ pub fn analytics(env: &Env) -> Option<AnalyticsEngineDataset> {
     of(env, |bindings| bindings.analytics.clone())
 }
 
+/// The Durable Objects of a class, by its binding.
+pub fn objects(env: &Env, binding: &str) -> Option<JsValue> {
+    of(env, |bindings| {
+        let mut objects = bindings.objects.iter();
+        let found = objects.find(|(name, _)| *name == binding);
+        found.map(|(_, namespace)| namespace.clone())
+    })
+}
+
 /// Forgets what was looked up: the bindings are others.
 pub fn forget() {
     BINDINGS.take();
@@ -61,5 +71,13 @@ fn look_up(env: &Env) -> Bindings {
         keys: bound(settings::KEYS).map(JsValue::unchecked_into),
         burst: bound(settings::BURST),
         analytics: bound(settings::ANALYTICS).map(JsValue::unchecked_into),
+        objects: [
+            settings::KEY_ALLOWANCES,
+            settings::FLIGHTS,
+            settings::IDEMPOTENCY_KEYS,
+        ]
+        .into_iter()
+        .filter_map(|name| Some((name, bound(name)?)))
+        .collect(),
     }
 }

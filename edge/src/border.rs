@@ -3,18 +3,22 @@
 //! and what an answer has beside its body in another.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::js_sys::{Function, Object, Promise, Uint8Array};
-use worker::{Env, Response, ResponseBody, worker_sys};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Array, Function, Promise, Uint8Array};
+use worker::{Env, Response, worker_sys};
 
 use crate::kv::Namespace;
+use crate::reply::Headers;
+use crate::sending::Whole;
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
     #[wasm_bindgen(js_name = readHeaders)]
-    fn read_headers(names: &str);
+    fn read_headers(of_requests: &str, of_answers: &str);
     #[wasm_bindgen(js_name = isNew)]
     fn is_new(env: &Env) -> bool;
     #[wasm_bindgen(js_name = readRequest)]
@@ -31,16 +35,36 @@ extern "C" {
     /// Whether the platform's limiter lets one more of this name through.
     #[wasm_bindgen(js_name = mayPass)]
     pub fn may_pass(limiter: &JsValue, name: &str) -> Promise;
-    /// Says something to a Durable Object, and reads what it answers, both as texts.
+    /// Says something to a Durable Object, and reads what it answers, both as texts; null where that
+    /// takes more milliseconds than `limit`.
     #[wasm_bindgen(js_name = askObject)]
-    pub fn ask_object(object: &Object, message: &str) -> Promise;
+    fn ask_object(namespace: &JsValue, name: &str, message: &str, limit: f64) -> Promise;
+    #[wasm_bindgen(js_name = sendObject)]
+    fn send_object(
+        namespace: &JsValue,
+        name: &str,
+        method: &str,
+        lines: &str,
+        body: &JsValue,
+        limit: f64,
+    ) -> Promise;
+    #[wasm_bindgen(js_name = send)]
+    fn send_request(
+        method: &str,
+        url: &str,
+        lines: &str,
+        body: &JsValue,
+        limit: f64,
+        unread: &str,
+    ) -> Promise;
     /// Has a call go on for a while where its caller hangs up, and then says something to a Durable
     /// Object, in this header (name and value, a line each). What is given back takes that back.
     #[wasm_bindgen(js_name = whenLeft)]
     pub fn when_left(
         request: &web_sys::Request,
         context: &worker_sys::Context,
-        object: &Object,
+        namespace: &JsValue,
+        name: &str,
         header: &str,
     ) -> Function;
     /// Runs a statement with these values, a list in JSON: its rows, as lists too.
@@ -55,8 +79,8 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,
-        headers: &web_sys::Headers,
-        added: &str,
+        kept: Option<&web_sys::Response>,
+        lines: &str,
         body: &JsValue,
     ) -> Result<web_sys::Response, JsValue>;
 }
@@ -80,9 +104,23 @@ const USUAL: [&str; 14] = [
     "darkroom-deadline",
 ];
 
+/// Headers that are read of what the origin or a Durable Object answers.
+const ANSWERED: [&str; 10] = [
+    "content-type",
+    "location",
+    "retry-after",
+    "etag",
+    "preference-applied",
+    "darkroom-joined",
+    "darkroom-visibility",
+    "darkroom-role",
+    "darkroom-failed",
+    "darkroom-idempotency",
+];
+
 thread_local! {
-    /// Tells the other half once in each instance which headers are usual.
-    static TOLD: () = read_headers(&USUAL.join("\n"));
+    /// Tells the other half once in each instance which headers are read.
+    static TOLD: () = read_headers(&USUAL.join("\n"), &ANSWERED.join("\n"));
 }
 
 /// Whether these bindings are others than those of the last request in this isolate: an isolate
@@ -134,19 +172,24 @@ impl Head {
 /// The header is none of those that are read with each request.
 pub struct NotRead;
 
-/// Headers that an answer is given on its way out.
+/// Headers that are to be set, in the form in which they cross.
 #[derive(Default)]
-pub struct Added(RefCell<String>);
+pub struct Lines(RefCell<String>);
 
-impl Added {
-    /// Adds one, in place of whatever the answer says under this name.
+impl Lines {
+    /// Sets one, in place of whatever is there under this name.
     pub fn set(&self, name: &str, value: &str) {
         self.push("", name, value);
     }
 
-    /// Adds one where the answer says nothing under this name.
+    /// Sets one where nothing is there under this name.
     pub fn set_unless_there(&self, name: &str, value: &str) {
         self.push("?", name, value);
+    }
+
+    /// Sets one beside what is there under this name.
+    pub fn append(&self, name: &str, value: &str) {
+        self.push("+", name, value);
     }
 
     /// Whether one is set under this name.
@@ -163,18 +206,105 @@ impl Added {
             }
         }
     }
+}
 
-    /// The answer as it leaves.
-    pub fn close(&self, response: Response) -> worker::Result<web_sys::Response> {
-        let status = response.status_code();
-        // The very headers, not a copy.
-        let headers = response.headers().0.clone();
-        let body = match response.into_parts().1 {
-            ResponseBody::Empty => JsValue::NULL,
-            ResponseBody::Stream(stream) => stream.into(),
-            // A copy: the runtime may still read it when this memory has moved.
-            ResponseBody::Body(bytes) => Uint8Array::from(bytes.as_slice()).into(),
-        };
-        Ok(make_response(status, &headers, &self.0.borrow(), &body)?)
+/// The runtime's answer of a status, with the headers of what was kept, if anything was, and these.
+pub fn response(
+    status: u16,
+    kept: Option<&web_sys::Response>,
+    headers: [&Lines; 2],
+    body: &JsValue,
+) -> worker::Result<web_sys::Response> {
+    let [first, then] = headers;
+    let mut lines = first.0.take();
+    lines.push_str(&then.0.borrow());
+    Ok(make_response(status, kept, &lines, body)?)
+}
+
+/// A request that is about to be sent.
+pub struct Outgoing<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Its headers.
+    pub headers: Lines,
+    /// Undefined where there is none.
+    pub body: JsValue,
+    /// How long the answer may take.
+    pub limit: Duration,
+}
+
+/// What came back.
+pub enum Answered {
+    /// An answer, read to its end.
+    Whole(Whole),
+    /// An answer of which only the beginning was waited for.
+    Begun(Response),
+    /// Nothing, in the time that there was.
+    Late,
+}
+
+impl Outgoing<'_> {
+    /// Sends it to an address. An answer of the media type `unread` is not read.
+    pub async fn send(&self, url: &str, unread: &str) -> worker::Result<Answered> {
+        TOLD.with(|()| ());
+        let (lines, limit) = (self.headers.0.borrow(), millis(self.limit));
+        let answer = send_request(self.method, url, &lines, &self.body, limit, unread);
+        answered(answer).await
     }
+
+    /// Sends it to a Durable Object.
+    pub async fn send_to(&self, namespace: &JsValue, name: &str) -> worker::Result<Answered> {
+        TOLD.with(|()| ());
+        let (lines, limit) = (self.headers.0.borrow(), millis(self.limit));
+        let answer = send_object(namespace, name, self.method, &lines, &self.body, limit);
+        answered(answer).await
+    }
+}
+
+/// Bytes as the runtime has them: a copy, since it may still read it when this memory has moved.
+pub fn bytes(bytes: &[u8]) -> JsValue {
+    match bytes {
+        [] => JsValue::UNDEFINED,
+        bytes => Uint8Array::from(bytes).into(),
+    }
+}
+
+/// What a Durable Object answers to a text; none where that takes too long.
+pub async fn ask(
+    namespace: &JsValue,
+    name: &str,
+    message: &str,
+    limit: Duration,
+) -> worker::Result<Option<String>> {
+    let answer = ask_object(namespace, name, message, millis(limit));
+    Ok(JsFuture::from(answer).await?.as_string())
+}
+
+async fn answered(promise: Promise) -> worker::Result<Answered> {
+    let answer = JsFuture::from(promise).await?;
+    if answer.is_null() {
+        return Ok(Answered::Late);
+    }
+    let parts: Array = answer.unchecked_into();
+    let (head, body) = (parts.get(0).as_string().unwrap_or_default(), parts.get(1));
+    let mut lines = head.split('\n');
+    let status = lines.next().unwrap_or_default();
+    if status.is_empty() {
+        return Ok(Answered::Begun(
+            body.unchecked_into::<web_sys::Response>().into(),
+        ));
+    }
+    let headers = Headers::default();
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        headers.append(name.to_owned(), value);
+    }
+    Ok(Answered::Whole(Whole {
+        status: status.parse().unwrap_or_default(),
+        headers,
+        bytes: body.unchecked_into(),
+    }))
+}
+
+fn millis(limit: Duration) -> f64 {
+    limit.as_millis() as f64
 }

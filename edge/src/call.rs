@@ -7,7 +7,7 @@ use darkroom_shared::trace::TRACEPARENT_HEADER;
 use worker::js_sys::Date;
 use worker::{Context, Env};
 
-use crate::border::{self, Added, Head, NotRead};
+use crate::border::{self, Head, Lines, NotRead};
 use crate::observed::Observed;
 use crate::{bindings, random, settings};
 
@@ -31,7 +31,7 @@ pub struct Call {
     /// What is noted on the way.
     pub observed: Rc<Observed>,
     /// What its answer's headers say whatever it is.
-    pub added: Rc<Added>,
+    pub added: Rc<Lines>,
     head: Head,
     /// The request itself, for its body.
     pub request: web_sys::Request,

@@ -1,10 +1,9 @@
 //! Pages of other sites (CORS): which of them may call the API, and what they may see.
 
-use worker::{Headers, ResponseBuilder};
-
-use crate::border::Added;
+use crate::border::Lines;
 use crate::call::Call;
 use crate::failure::Answer;
+use crate::reply::{Headers, Reply};
 use crate::settings;
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
@@ -41,16 +40,15 @@ impl Cors {
     }
 
     /// Says in an answer who may read it. A picture says that everybody may.
-    pub fn allow(&self, headers: &Headers, added: &Added) -> worker::Result<()> {
-        if !self.is_on || added.has(ALLOW_ORIGIN) || headers.has(ALLOW_ORIGIN)? {
-            return Ok(());
+    pub fn allow(&self, headers: &Headers, added: &Lines) {
+        if !self.is_on || added.has(ALLOW_ORIGIN) || headers.has(ALLOW_ORIGIN) {
+            return;
         }
-        headers.append("vary", "Origin")?;
+        headers.append("vary", "Origin");
         if let Some(allowed) = &self.allowed {
             added.set(ALLOW_ORIGIN, allowed);
             added.set("access-control-expose-headers", EXPOSED_HEADERS);
         }
-        Ok(())
     }
 }
 
@@ -60,11 +58,9 @@ pub fn preflight(call: &Call, methods: &str) -> Option<Answer> {
     let asks = call.method == "OPTIONS" && call.header("access-control-request-method").is_some();
     let may = asks && Cors::of(call).allowed.is_some();
     may.then(|| {
-        Ok(ResponseBuilder::new()
-            .with_status(204)
-            .with_header("access-control-allow-methods", methods)?
-            .with_header("access-control-allow-headers", ALLOWED_HEADERS)?
-            .with_header("access-control-max-age", MAX_AGE_SECONDS)?
-            .empty())
+        Ok(Reply::new(204)
+            .with("access-control-allow-methods", methods)
+            .with("access-control-allow-headers", ALLOWED_HEADERS)
+            .with("access-control-max-age", MAX_AGE_SECONDS))
     })
 }

@@ -3,12 +3,13 @@
 
 use std::rc::Rc;
 
-use worker::{Env, Response};
+use worker::Env;
 
-use crate::border::Added;
+use crate::border::Lines;
 use crate::call::{Call, REQUEST_ID_HEADER};
 use crate::cors::Cors;
 use crate::observed::Observed;
+use crate::reply::Reply;
 
 /// An answer of the API, opened as a page, may load nothing, run nothing and be framed nowhere.
 /// The same goes for a picture.
@@ -22,7 +23,7 @@ pub struct Envelope {
     is_https: bool,
     cors: Cors,
     observed: Rc<Observed>,
-    added: Rc<Added>,
+    added: Rc<Lines>,
 }
 
 impl Envelope {
@@ -38,7 +39,7 @@ impl Envelope {
     }
 
     /// Finishes the answer: it names the request.
-    pub fn close(&self, response: Response, request_id: &str) -> worker::Result<web_sys::Response> {
+    pub fn close(&self, reply: Reply, request_id: &str) -> worker::Result<web_sys::Response> {
         let added = &self.added;
         added.set(REQUEST_ID_HEADER, request_id);
         added.set("x-content-type-options", "nosniff");
@@ -48,8 +49,8 @@ impl Envelope {
         if self.is_https {
             added.set("strict-transport-security", TRANSPORT_SECURITY);
         }
-        self.cors.allow(response.headers(), added)?;
-        self.observed.answered(&response, added, &self.env)?;
-        added.close(response)
+        self.cors.allow(&reply.headers, added);
+        self.observed.answered(&reply, added, &self.env);
+        reply.leave(added)
     }
 }

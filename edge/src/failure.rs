@@ -6,9 +6,10 @@ use darkroom_shared::problem::{Code, Problem};
 
 use crate::allowance::LimitHeaders;
 use crate::log;
+use crate::reply::Reply;
 
 /// A handler's result.
-pub type Answer = Result<worker::Response, Failure>;
+pub type Answer = Result<Reply, Failure>;
 
 /// Why there is no answer: something to tell the caller, or a defect to be logged.
 pub enum Failure {

@@ -232,7 +232,7 @@ async fn charged(
     answer: Result<Whole, Failure>,
 ) -> Result<Whole, Failure> {
     let end = match &answer {
-        Ok(answer) if answer.headers.has(JOINED_HEADER)? => Some(End::NotMade),
+        Ok(answer) if answer.headers.has(JOINED_HEADER) => Some(End::NotMade),
         _ => end_of(role, &answer),
     };
     if end.is_some_and(|end| end != End::Made) {
@@ -256,7 +256,7 @@ fn made_before(
     let role = Role::Late;
     make_own(&mut found, call, &wanted.request, role);
     Ok(Made {
-        answer: Whole::json_text(&found.to_string())?,
+        answer: Whole::json_text(&found.to_string()),
         taken,
         role,
     })
@@ -266,13 +266,13 @@ impl Made {
     /// Has an answer tell what is left of the key's allowance, and where the pictures are from.
     pub fn tell_in(&self, answer: Answer) -> Answer {
         let answer = self.taken.tell_in(answer);
-        if let Ok(response) = &answer {
+        if let Ok(reply) = &answer {
             let status = match self.role {
                 Role::Led => MISS,
                 Role::Joined => COLLAPSED,
                 Role::Late => HIT,
             };
-            response.headers().set("cache-status", status)?;
+            reply.headers.set("cache-status", status);
         }
         answer
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use darkroom_shared::problem::{self, Code, Problem};
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
-use worker::{RequestInit, ResponseBuilder};
+use wasm_bindgen::JsValue;
 
+use crate::border::{Lines, Outgoing};
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
+use crate::reply::Reply;
 use crate::sending::Sending;
 use crate::{allowance, auth, json, respond, settings};
 
@@ -16,7 +18,7 @@ use crate::{allowance, auth, json, respond, settings};
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Says that the edge runs.
-pub fn healthz() -> Answer {
+pub fn healthz() -> Reply {
     let version = env!("CARGO_PKG_VERSION");
     respond::json(200, &json!({ "status": "ok", "version": version }))
 }
@@ -62,8 +64,12 @@ pub async fn readyz(call: &Call) -> Answer {
 async fn probe(call: &Call, url: &str) -> Result<State, Failure> {
     let probe = Sending {
         url: format!("{url}/readyz"),
-        init: RequestInit::new(),
-        limit: LIMIT,
+        request: Outgoing {
+            method: "GET",
+            headers: Lines::default(),
+            body: JsValue::UNDEFINED,
+            limit: LIMIT,
+        },
         request_id: &call.request_id,
     };
     match probe.whole().await {
@@ -85,7 +91,7 @@ fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
     }
     if edge == "ready" && origin == "ready" {
         members.insert("status".to_owned(), "ready".into());
-        return respond::json(200, &members.into());
+        return Ok(respond::json(200, &members.into()));
     }
     let mut problem = Problem::new(
         Code::Unavailable,
@@ -95,10 +101,9 @@ fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
     let retry_after = problem.retry_after_seconds().unwrap_or_default();
     let mut body: Map<_, _> = json::read(problem.to_json()).unwrap_or_default();
     body.extend(members);
-    Ok(ResponseBuilder::new()
-        .with_status(problem.status)
-        .with_header("content-type", problem::CONTENT_TYPE)?
-        .with_header("cache-control", "no-store")?
-        .with_header("retry-after", &retry_after.to_string())?
-        .fixed(Value::from(body).to_string().into_bytes()))
+    Ok(Reply::new(problem.status)
+        .with("content-type", problem::CONTENT_TYPE)
+        .with("cache-control", "no-store")
+        .with("retry-after", retry_after.to_string())
+        .bytes(Value::from(body).to_string().into_bytes()))
 }

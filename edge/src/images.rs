@@ -5,12 +5,12 @@ use darkroom_shared::job::DeletedImage;
 use darkroom_shared::request::Visibility;
 use futures_util::future::{join_all, join3};
 use serde_json::Value;
-use worker::ResponseBuilder;
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
+use crate::reply::Reply;
 use crate::{finished, flights, log, pictures, respond, routes, settings};
 
 /// Has the origin delete an image, and forgets its recipe, its picture and the smaller copies. One
@@ -47,10 +47,7 @@ pub async fn delete(call: &Call, caller: &Caller) -> Answer {
     if deleted.again {
         return Err(routes::not_found());
     }
-    Ok(ResponseBuilder::new()
-        .with_status(204)
-        .with_header("cache-control", "no-store")?
-        .empty())
+    Ok(Reply::new(204).with("cache-control", "no-store"))
 }
 
 /// Has the origin bring a deleted image back, and serves its picture again. One that is there

@@ -59,6 +59,7 @@ mod passing;
 mod pictures;
 mod posts;
 mod random;
+mod reply;
 mod respond;
 mod routes;
 mod sending;
@@ -85,8 +86,8 @@ pub async fn fetch(
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let envelope = envelope::Envelope::of(&call);
     let answer = routes::dispatch(call).await;
-    let response = respond::response(answer, &path, &request_id);
-    Ok(response.and_then(|response| envelope.close(response, &request_id))?)
+    let reply = respond::reply(answer, &path, &request_id);
+    Ok(envelope.close(reply, &request_id)?)
 }
 
 /// As often as `wrangler.toml` says.

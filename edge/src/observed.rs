@@ -6,10 +6,11 @@ use std::cell::{Cell, OnceCell};
 use darkroom_shared::trace::TraceParent;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use worker::{AnalyticsEngineDataPointBuilder, Env, Response, console_log};
+use worker::{AnalyticsEngineDataPointBuilder, Env, console_log};
 
-use crate::border::Added;
+use crate::border::Lines;
 use crate::call::now;
+use crate::reply::Reply;
 use crate::{bindings, log, random};
 
 /// A request as an operator sees it.
@@ -77,14 +78,13 @@ impl Observed {
 
     /// Tells of the answer: in its headers, in the log, and in a data point where a dataset is
     /// bound.
-    pub fn answered(&self, response: &Response, added: &Added, env: &Env) -> worker::Result<()> {
-        let headers = response.headers();
+    pub fn answered(&self, reply: &Reply, added: &Lines, env: &Env) {
         let answer = Answered {
-            status: response.status_code(),
+            status: reply.status,
             millis: now().saturating_sub(self.begun),
             cache: match self.cache.get() {
                 Some(status) => Some(status.to_owned()),
-                None => headers.get("cache-status")?,
+                None => reply.headers.get("cache-status"),
             },
         };
         if let Some(status) = self.cache.get() {
@@ -101,7 +101,6 @@ impl Observed {
         {
             log::warn(&self.request_id, format_args!("no data point: {error}"));
         }
-        Ok(())
     }
 
     fn line(&self, answer: &Answered) -> String {

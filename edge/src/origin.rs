@@ -7,11 +7,10 @@ use darkroom_shared::signature::{
     CALLER_HEADER, DIGEST_HEADER, INPUT_HEADER, Parts, SIGNATURE_HEADER, content_digest, sign,
 };
 use darkroom_shared::trace::{TRACEPARENT_HEADER, TraceParent};
-use worker::js_sys::Uint8Array;
-use worker::{Headers, Method, RequestInit};
 
 use crate::attempts::until_answered;
 use crate::auth::Caller;
+use crate::border::{self, Lines, Outgoing};
 use crate::call::{Call, REQUEST_ID_HEADER, now};
 use crate::failure::Failure;
 use crate::observed::Observed;
@@ -85,25 +84,23 @@ pub fn signed<'a>(
     ask: &Ask<'a>,
     limit: Duration,
 ) -> Result<Sending<'a>, Failure> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::from(ask.method.to_owned()))
-        .with_headers(signed_headers(origin, ask)?);
-    if !ask.body.is_empty() {
-        init.with_body(Some(Uint8Array::from(ask.body).into()));
-    }
     let url = match ask.query {
         "" => format!("{url}{}", ask.path),
         query => format!("{url}{}?{query}", ask.path),
     };
     Ok(Sending {
         url,
-        init,
-        limit,
+        request: Outgoing {
+            method: ask.method,
+            headers: signed_headers(origin, ask)?,
+            body: border::bytes(ask.body),
+            limit,
+        },
         request_id: ask.request_id,
     })
 }
 
-fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
+fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Lines, Failure> {
     let digest = content_digest(ask.body);
     let parts = Parts {
         method: ask.method,
@@ -118,15 +115,15 @@ fn signed_headers(origin: &Origin, ask: &Ask<'_>) -> Result<Headers, Failure> {
         Failure::new(Code::Internal, "the request to the origin cannot be signed")
     })?;
 
-    let headers = Headers::new();
+    let headers = Lines::default();
     for (name, value) in &ask.headers {
-        headers.set(name, value)?;
+        headers.set(name, value);
     }
-    headers.set(REQUEST_ID_HEADER, ask.request_id)?;
-    headers.set(TRACEPARENT_HEADER, &ask.trace.to_string())?;
-    headers.set(CALLER_HEADER, ask.caller.as_str())?;
-    headers.set(DIGEST_HEADER, &digest)?;
-    headers.set(INPUT_HEADER, &signature.input)?;
-    headers.set(SIGNATURE_HEADER, &signature.signature)?;
+    headers.set(REQUEST_ID_HEADER, ask.request_id);
+    headers.set(TRACEPARENT_HEADER, &ask.trace.to_string());
+    headers.set(CALLER_HEADER, ask.caller.as_str());
+    headers.set(DIGEST_HEADER, &digest);
+    headers.set(INPUT_HEADER, &signature.input);
+    headers.set(SIGNATURE_HEADER, &signature.signature);
     Ok(headers)
 }

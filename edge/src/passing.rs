@@ -55,7 +55,7 @@ pub async fn pass_events(call: &Call, caller: &Caller) -> Answer {
         ask.headers.push(("last-event-id", id));
     }
     match origin::open(&origin, ask).await? {
-        Opened::Events(stream) => respond::events(with_addresses_in_events(call, stream)?),
+        Opened::Events(stream) => with_addresses_in_events(call, stream),
         Opened::Whole(answer) => respond::relay(call, &answer, &origin).await,
     }
 }

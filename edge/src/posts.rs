@@ -2,12 +2,12 @@
 //! who comes with a key sees the account's others too.
 
 use darkroom_shared::posts::MAX_BODY;
-use worker::{Response, ResponseBuilder};
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Answer;
 use crate::origin::{self, Ask};
+use crate::reply::Reply;
 use crate::sending::Whole;
 use crate::{body, respond, settings};
 
@@ -25,16 +25,16 @@ pub async fn read(call: &Call, caller: &Caller, is_public: bool) -> Answer {
         ask.headers.push(("if-none-match", known));
     }
     let answer = origin::ask(&origin, ask).await?;
-    let response = match answer.status {
-        NOT_MODIFIED => ResponseBuilder::new().with_status(NOT_MODIFIED).empty(),
+    let reply = match answer.status {
+        NOT_MODIFIED => Reply::new(NOT_MODIFIED),
         _ => respond::relay(call, &answer, &origin).await?,
     };
     if matches!(answer.status, 200 | NOT_MODIFIED) {
         let caching = if is_public { PUBLIC } else { PRIVATE };
-        response.headers().set("cache-control", caching)?;
-        response.headers().append("vary", "Authorization")?;
+        reply.headers.set("cache-control", caching);
+        reply.headers.append("vary", "Authorization");
     }
-    with_etag(response, &answer)
+    Ok(with_etag(reply, &answer))
 }
 
 /// Passes on a call that makes or changes a post.
@@ -62,12 +62,13 @@ async fn send(call: &Call, caller: &Caller, body: &[u8]) -> Answer {
         ask.headers.push(("if-match", required));
     }
     let answer = origin::ask(&origin, ask).await?;
-    with_etag(respond::relay(call, &answer, &origin).await?, &answer)
+    let reply = respond::relay(call, &answer, &origin).await?;
+    Ok(with_etag(reply, &answer))
 }
 
-fn with_etag(response: Response, answer: &Whole) -> Answer {
-    if let Some(etag) = answer.headers.get("etag")? {
-        response.headers().set("etag", &etag)?;
+fn with_etag(reply: Reply, answer: &Whole) -> Reply {
+    match answer.headers.get("etag") {
+        Some(etag) => reply.with("etag", etag),
+        None => reply,
     }
-    Ok(response)
 }

@@ -1,11 +1,12 @@
 //! What goes back to the caller.
 
 use darkroom_shared::problem::{self, Code, Problem};
-use worker::{Headers, Response, ResponseBuilder};
+use serde::de::IgnoredAny;
 
 use crate::call::Call;
 use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
+use crate::reply::{Headers, Reply};
 use crate::sending::{EVENT_STREAM, Whole, media_type, unreachable_origin};
 use crate::settings::Origin;
 use crate::{json, log, openai};
@@ -15,54 +16,50 @@ const PASSED_ON: [&str; 3] = ["content-type", "retry-after", "preference-applied
 const NO_CONTENT: u16 = 204;
 
 /// Turns whatever a handler ended in into the answer at this path.
-pub fn response(answer: Answer, path: &str, request_id: &str) -> worker::Result<Response> {
-    let response = match answer {
-        Ok(response) => response,
+pub fn reply(answer: Answer, path: &str, request_id: &str) -> Reply {
+    let reply = match answer {
+        Ok(reply) => reply,
         Err(Failure::Limited(limited)) => {
             let (problem, left) = *limited;
-            let response = self::problem(problem, request_id)?;
-            left.write(response.headers())?;
-            response
+            let reply = self::problem(problem, request_id);
+            left.write(&reply.headers);
+            reply
         }
-        Err(failure) => self::problem(failure.into_problem(request_id), request_id)?,
+        Err(failure) => self::problem(failure.into_problem(request_id), request_id),
     };
     if path.starts_with(openai::PREFIX) {
-        openai::translated(response)
+        openai::translated(reply)
     } else {
-        Ok(response)
+        reply
     }
 }
 
 /// A problem document, with the headers that belong to its code.
-pub fn problem(mut problem: Problem, request_id: &str) -> worker::Result<Response> {
+pub fn problem(mut problem: Problem, request_id: &str) -> Reply {
     problem.request_id = Some(request_id.to_owned());
-    let headers = Headers::new();
-    headers.set("content-type", problem::CONTENT_TYPE)?;
-    headers.set("cache-control", "no-store")?;
+    let mut reply = Reply::new(problem.status)
+        .with("content-type", problem::CONTENT_TYPE)
+        .with("cache-control", "no-store");
     if let Some(seconds) = problem.retry_after_seconds() {
-        headers.set("retry-after", &seconds.to_string())?;
+        reply = reply.with("retry-after", seconds.to_string());
     }
     if problem.code == Code::Unauthorized {
-        headers.set("www-authenticate", "Bearer")?;
+        reply = reply.with("www-authenticate", "Bearer");
     }
-    Ok(ResponseBuilder::new()
-        .with_status(problem.status)
-        .with_headers(headers)
-        .fixed(problem.to_json().into_bytes()))
+    reply.bytes(problem.to_json().into_bytes())
 }
 
 /// A small JSON answer of the edge's own.
-pub fn json(status: u16, body: &serde_json::Value) -> Answer {
+pub fn json(status: u16, body: &serde_json::Value) -> Reply {
     json_bytes(status, body.to_string().into_bytes())
 }
 
 /// The same of JSON that is written already.
-pub fn json_bytes(status: u16, body: Vec<u8>) -> Answer {
-    Ok(ResponseBuilder::new()
-        .with_status(status)
-        .with_header("content-type", "application/json")?
-        .with_header("cache-control", "no-store")?
-        .fixed(body))
+pub fn json_bytes(status: u16, body: Vec<u8>) -> Reply {
+    Reply::new(status)
+        .with("content-type", "application/json")
+        .with("cache-control", "no-store")
+        .bytes(body)
 }
 
 /// Passes the origin's answer on: status, body with the addresses of private images signed, and
@@ -73,9 +70,12 @@ pub fn json_bytes(status: u16, body: Vec<u8>) -> Answer {
 /// ours and not the caller's.
 pub async fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
     let status = answer.status;
-    let media_type = media_type(&answer.headers)?;
+    let media_type = media_type(&answer.headers);
     let body = answer.bytes.to_vec();
-    let is_json = || json::read::<serde_json::Value>(&body).is_ok();
+    let is_json = || {
+        let text = str::from_utf8(&body);
+        text.is_ok_and(|text| json::read::<IgnoredAny>(text).is_ok())
+    };
     let is_ours = match (status, media_type.as_str()) {
         (NO_CONTENT, _) => true,
         // The caller's key was good when the edge asked: what the origin refuses is the edge.
@@ -89,40 +89,35 @@ pub async fn relay(call: &Call, answer: &Whole, origin: &Origin) -> Answer {
         return Err(unreachable_origin());
     }
 
-    let headers = Headers::new();
+    let mut reply = Reply::new(status).with("cache-control", "no-store");
     for name in PASSED_ON {
-        if let Some(value) = answer.headers.get(name)? {
-            headers.set(name, &value)?;
+        if let Some(value) = answer.headers.get(name) {
+            reply = reply.with(name, value);
         }
     }
-    if let Some(path) = public_location(&answer.headers, origin)? {
-        headers.set("location", &path)?;
+    if let Some(path) = public_location(&answer.headers, origin) {
+        reply = reply.with("location", path);
     }
-    headers.set("cache-control", "no-store")?;
-    let response = ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers);
     // The runtime throws where this status comes with a body, even an empty one.
     Ok(match status {
-        NO_CONTENT => response.empty(),
-        _ => response.fixed(with_addresses(call, body).await?),
+        NO_CONTENT => reply,
+        _ => reply.bytes(with_addresses(call, body).await?),
     })
 }
 
-/// Passes a stream of events on as it comes.
-pub fn events(stream: Response) -> Answer {
-    Ok(ResponseBuilder::new()
-        .with_header("content-type", EVENT_STREAM)?
+/// A stream of events, still without it.
+pub fn events() -> Reply {
+    Reply::new(200)
+        .with("content-type", EVENT_STREAM)
         // Compressing on the way would hold events back.
-        .with_header("cache-control", "no-cache, no-transform")?
-        .body(stream.into_parts().1))
+        .with("cache-control", "no-cache, no-transform")
 }
 
 /// The path of an answer's `Location`: an address would be one that only the edge can reach.
-fn public_location(headers: &Headers, origin: &Origin) -> worker::Result<Option<String>> {
-    let location = headers.get("location")?.unwrap_or_default();
+fn public_location(headers: &Headers, origin: &Origin) -> Option<String> {
+    let location = headers.get("location").unwrap_or_default();
     let within = |url: &String| location.strip_prefix(url.as_str());
     let path = origin.urls.iter().find_map(within).unwrap_or(&location);
     let is_path = path.starts_with('/') && !path.starts_with("//");
-    Ok(is_path.then(|| path.to_owned()))
+    is_path.then(|| path.to_owned())
 }

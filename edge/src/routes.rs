@@ -238,7 +238,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Some(Action::Open(Open::Picture)) => delivery::public(&call).await,
         Some(Action::Open(Open::PrivatePicture)) => delivery::private(&call).await,
         Some(Action::Open(Open::Preflight)) => delivery::preflight(),
-        Some(Action::Open(Open::Health)) => health::healthz(),
+        Some(Action::Open(Open::Health)) => Ok(health::healthz()),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::Public(_, action)) if call.header("authorization").is_none() => {
             allowance::check_burst(&call, &auth::from(&call)).await?;
@@ -260,8 +260,9 @@ pub async fn dispatch(call: Call) -> Answer {
 async fn keyed(action: Keyed, call: Call, caller: &Caller) -> Answer {
     // Calls that make images are charged when it is known how many.
     let taken = match action {
-        Keyed::Generate | Keyed::Regenerate => None,
-        Keyed::OpenAi(openai::Route::Generations | openai::Route::Edits) => None,
+        Keyed::Generate
+        | Keyed::Regenerate
+        | Keyed::OpenAi(openai::Route::Generations | openai::Route::Edits) => None,
         _ => allowance::requests(&call, caller).await?,
     };
     let answer = answer(action, call, caller).await;
@@ -326,7 +327,5 @@ fn wrong_method(call: &Call, methods: &[(&str, Action)]) -> Answer {
         return answer;
     }
     let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allowed}"));
-    let response = respond::problem(problem, &call.request_id)?;
-    response.headers().set("allow", &allowed)?;
-    Ok(response)
+    Ok(respond::problem(problem, &call.request_id).with("allow", allowed))
 }

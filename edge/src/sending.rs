@@ -1,30 +1,24 @@
 //! Sending to the origin, with an end to every wait.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use darkroom_shared::problem::Code;
-use futures_util::future::{Either, select};
 use serde::de::DeserializeOwned;
+use worker::Response;
 use worker::js_sys::Uint8Array;
-use worker::js_sys::futures::JsFuture;
-use worker::worker_sys::web_sys;
-use worker::{
-    AbortController, AbortSignal, CacheMode, Delay, Fetch, Headers, Request, RequestInit,
-    RequestRedirect, Response, ResponseBody,
-};
 
+use crate::border::{Answered, Outgoing};
 use crate::failure::Failure;
+use crate::reply::{Body, Headers, Reply};
 use crate::{json, log};
 
 /// The media type of Server-Sent Events.
 pub const EVENT_STREAM: &str = "text/event-stream";
 
 /// An answer that has come to its end.
+#[derive(Clone)]
 pub struct Whole {
     /// Of any value: what it means is for others to judge.
     pub status: u16,
-    /// As they came.
+    /// Those that count.
     pub headers: Headers,
     /// All of its body.
     pub bytes: Uint8Array,
@@ -32,14 +26,32 @@ pub struct Whole {
 
 impl Whole {
     /// What a text of JSON would be as an answer.
-    pub fn json_text(text: &str) -> worker::Result<Self> {
-        let headers = Headers::new();
-        headers.set("content-type", "application/json")?;
-        Ok(Self {
+    pub fn json_text(text: &str) -> Self {
+        let headers = Headers::default();
+        headers.set("content-type", "application/json");
+        Self {
             status: 200,
             headers,
             bytes: text.as_bytes().into(),
+        }
+    }
+
+    /// An answer of ours, read to its end.
+    pub async fn of(reply: Reply) -> worker::Result<Self> {
+        Ok(Self {
+            status: reply.status,
+            headers: reply.headers,
+            bytes: reply.body.read().await?,
         })
+    }
+
+    /// The same as an answer of ours.
+    pub fn into_reply(self) -> Reply {
+        Reply {
+            headers: self.headers,
+            ..Reply::new(self.status)
+        }
+        .body(Body::Runtime(self.bytes.into()))
     }
 
     /// Its body as a text.
@@ -61,68 +73,45 @@ pub enum Opened {
     Whole(Whole),
 }
 
-/// A request that is about to be sent.
+/// A request that is about to be sent to an origin.
 pub struct Sending<'a> {
     /// Absolute.
     pub url: String,
-    /// Method, headers, body.
-    pub init: RequestInit,
-    /// How long to wait for what is asked for.
-    pub limit: Duration,
+    /// What is sent.
+    pub request: Outgoing<'a>,
     /// For the log.
     pub request_id: &'a str,
 }
 
 impl Sending<'_> {
     /// Waits for the answer's end: what breaks off or hangs on the way is no answer.
-    pub async fn whole(mut self) -> Result<Whole, Failure> {
-        let fetch = self.fetch()?;
-        self.within_limit(async |signal| read_whole(fetch.send_with_signal(&signal).await?).await)
-            .await
+    pub async fn whole(self) -> Result<Whole, Failure> {
+        match self.exchange("").await? {
+            Opened::Whole(whole) => Ok(whole),
+            Opened::Events(_) => Err(unreachable_origin()),
+        }
     }
 
     /// The same, but of a stream of events only its beginning is waited for; how long it then
     /// goes on is its own affair.
-    pub async fn opened(mut self) -> Result<Opened, Failure> {
-        let fetch = self.fetch()?;
-        self.within_limit(async |signal| {
-            let response = fetch.send_with_signal(&signal).await?;
-            if response.status_code() == 200 && media_type(response.headers())? == EVENT_STREAM {
-                Ok(Opened::Events(response))
-            } else {
-                read_whole(response).await.map(Opened::Whole)
-            }
-        })
-        .await
+    pub async fn opened(self) -> Result<Opened, Failure> {
+        self.exchange(EVENT_STREAM).await
     }
 
-    /// An origin never redirects, and its answers are cached by us or not at all.
-    fn fetch(&mut self) -> worker::Result<Fetch> {
-        self.init
-            .with_redirect(RequestRedirect::Manual)
-            .with_cache(CacheMode::NoStore);
-        let request = Request::new_with_init(&self.url, &self.init)?;
-        Ok(Fetch::Request(request))
-    }
-
-    async fn within_limit<T>(
-        &self,
-        work: impl AsyncFnOnce(AbortSignal) -> worker::Result<T>,
-    ) -> Result<T, Failure> {
-        let controller = AbortController::default();
-        let work = pin!(work(controller.signal()));
-        match select(work, Delay::from(self.limit)).await {
-            Either::Left((result, _)) => result.map_err(|error| {
-                // The runtime's message may hold the origin's address: it is for the log alone.
-                let message = format_args!("the origin did not answer: {error}");
-                log::error(self.request_id, message);
-                unreachable_origin()
-            }),
-            Either::Right(_) => {
-                controller.abort();
+    async fn exchange(self, unread: &str) -> Result<Opened, Failure> {
+        match self.request.send(&self.url, unread).await {
+            Ok(Answered::Whole(whole)) => Ok(Opened::Whole(whole)),
+            Ok(Answered::Begun(response)) => Ok(Opened::Events(response)),
+            Ok(Answered::Late) => {
                 log::error(self.request_id, "the origin took too long");
                 let detail = "the origin took too long to answer";
                 Err(Failure::new(Code::OriginTimeout, detail))
+            }
+            Err(error) => {
+                // The runtime's message may hold the origin's address: it is for the log alone.
+                let message = format_args!("the origin did not answer: {error}");
+                log::error(self.request_id, message);
+                Err(unreachable_origin())
             }
         }
     }
@@ -137,29 +126,8 @@ pub fn unreachable_origin() -> Failure {
 }
 
 /// The media type in an answer's headers, without its parameters.
-pub fn media_type(headers: &Headers) -> worker::Result<String> {
-    let header = headers.get("content-type")?.unwrap_or_default();
+pub fn media_type(headers: &Headers) -> String {
+    let header = headers.get("content-type").unwrap_or_default();
     let media_type = header.split(';').next().unwrap_or_default().trim();
-    Ok(media_type.to_ascii_lowercase())
-}
-
-/// Reads a body to its end, outside the wasm's memory, where nothing would ever give it back.
-pub async fn read_bytes(body: ResponseBody) -> worker::Result<Uint8Array> {
-    let stream = match body {
-        ResponseBody::Stream(stream) => Some(stream),
-        ResponseBody::Body(bytes) => return Ok(bytes.as_slice().into()),
-        ResponseBody::Empty => None,
-    };
-    let response = web_sys::Response::new_with_opt_readable_stream(stream.as_ref())?;
-    let buffer = JsFuture::from(response.array_buffer()?).await?;
-    Ok(Uint8Array::new(&buffer))
-}
-
-/// Reads an answer to its end.
-pub async fn read_whole(response: Response) -> worker::Result<Whole> {
-    Ok(Whole {
-        status: response.status_code(),
-        headers: response.headers().clone(),
-        bytes: read_bytes(response.into_parts().1).await?,
-    })
+    media_type.to_ascii_lowercase()
 }

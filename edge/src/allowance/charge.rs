@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use darkroom_shared::allowance::{Allowance, left_header};
 use darkroom_shared::problem::{Code, Problem};
-use worker::js_sys::Object;
-use worker::{Env, Headers};
+use serde::de::DeserializeOwned;
+use worker::Env;
 
 use super::message::{Balance, End, Message, NewJob, Refused};
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
+use crate::reply::Headers;
 use crate::{log, objects, settings};
 
 /// Longer than any ledger takes, even one that asks the origin first.
@@ -18,7 +19,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A job's images, taken from a key's allowance: for as long as its end is not told, they count.
 pub struct Charge {
-    ledger: Object,
+    env: Env,
+    ledger: String,
     job: String,
 }
 
@@ -38,9 +40,9 @@ pub struct LimitHeaders {
 
 impl LimitHeaders {
     /// Writes them into an answer.
-    pub fn write(&self, headers: &Headers) -> worker::Result<()> {
-        headers.set("ratelimit-policy", &self.policy)?;
-        headers.set("ratelimit", &self.left)
+    pub fn write(&self, headers: &Headers) {
+        headers.set("ratelimit-policy", &*self.policy);
+        headers.set("ratelimit", &*self.left);
     }
 }
 
@@ -75,15 +77,18 @@ impl Taken {
 
     async fn ask(call: &Call, caller: &Caller, job: Option<NewJob>) -> Result<Self, Failure> {
         let allowance = settings::allowance(&call.env, &caller.limits)?;
-        let ledger = ledger_of(&call.env, &caller.ledger)?;
         let id = job.as_ref().map(|job| job.id.clone());
         let message = Message::Take { allowance, job };
-        let balance: Balance = objects::ask(&ledger, &message, LIMIT).await?;
+        let balance: Balance = ask(&call.env, &caller.ledger, &message).await?;
         let charge = id.filter(|_| balance.refused.is_none());
         Ok(Self {
             allowance,
             balance,
-            charge: charge.map(|job| Charge { ledger, job }),
+            charge: charge.map(|job| Charge {
+                env: call.env.clone(),
+                ledger: caller.ledger.to_string(),
+                job,
+            }),
         })
     }
 
@@ -131,9 +136,9 @@ impl Taken {
     /// Has an answer tell what is left, whatever else it says.
     pub fn tell_in(&self, answer: Answer) -> Answer {
         match answer {
-            Ok(response) => {
-                self.headers().write(response.headers())?;
-                Ok(response)
+            Ok(reply) => {
+                self.headers().write(&reply.headers);
+                Ok(reply)
             }
             Err(failure) => Err(self.told_in(failure)),
         }
@@ -161,26 +166,27 @@ impl Taken {
 impl Charge {
     /// Tells the ledger how the job ended. Where that fails, the ledger finds it out by itself.
     pub async fn end(self, end: End) {
-        tell(&self.ledger, self.job, end).await;
+        tell(&self.env, &self.ledger, self.job, end).await;
     }
 }
 
 /// Tells the caller's ledger that one of its jobs ended without its images, should it be charged
 /// for them.
 pub async fn not_made(env: &Env, ledger: &str, job: String) {
-    // What is wrong with the binding is in the log by then.
-    if let Ok(ledger) = ledger_of(env, ledger) {
-        tell(&ledger, job, End::NotMade).await;
-    }
+    tell(env, ledger, job, End::NotMade).await;
 }
 
-fn ledger_of(env: &Env, name: &str) -> Result<Object, Failure> {
-    Ok(objects::named(env, settings::KEY_ALLOWANCES, name)?.into_rpc())
+async fn ask<T: DeserializeOwned>(
+    env: &Env,
+    ledger: &str,
+    message: &Message,
+) -> Result<T, Failure> {
+    objects::ask(env, settings::KEY_ALLOWANCES, ledger, message, LIMIT).await
 }
 
-async fn tell(ledger: &Object, job: String, end: End) {
+async fn tell(env: &Env, ledger: &str, job: String, end: End) {
     let message = Message::Ended { job, end };
-    let told: Result<(), _> = objects::ask(ledger, &message, LIMIT).await;
+    let told: Result<(), _> = ask(env, ledger, &message).await;
     if let Err(error) = told {
         log::error(
             "",

@@ -9,7 +9,7 @@ use darkroom_shared::job::Status;
 use darkroom_shared::timestamp::UnixMillis;
 use futures_util::future::join_all;
 use serde::Deserialize;
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, ResponseBuilder, State, durable_object};
 
 use super::ledger::{Ledger, OpenJob};
 use super::message::{Balance, End, Message, NewJob, Refused};
@@ -60,7 +60,8 @@ impl DurableObject for KeyAllowance {
                 None
             }
         };
-        Response::from_json(&answer)
+        let answer = serde_json::to_vec(&answer)?;
+        Ok(ResponseBuilder::new().fixed(answer))
     }
 
     /// Asks after jobs of whose end nobody has told, for as long as there are any.

@@ -29,12 +29,12 @@ pub async fn signed_cookies(mut call: Call) -> Answer {
         "resource": policy.resource,
         "expires_at": policy.expires_at(),
     });
-    let response = respond::json(200, &body)?;
+    let reply = respond::json(200, &body);
     for (name, value) in cookies {
         let cookie = format!("{name}={value}{attributes}");
-        response.headers().append("set-cookie", &cookie)?;
+        reply.headers.append("set-cookie", cookie);
     }
-    Ok(response)
+    Ok(reply)
 }
 
 fn attributes(call: &Call, domain: Option<&str>, lasts: i64) -> String {

@@ -4,18 +4,19 @@ use darkroom_shared::job::VISIBILITY_HEADER;
 use darkroom_shared::request::Visibility;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
-use worker::{ByteStream, Response, ResponseBuilder};
+use worker::{ByteStream, Response};
 
 use super::addresses::{Place, sign_images};
 use crate::call::Call;
-use crate::log;
+use crate::failure::Answer;
+use crate::{log, respond};
 
 /// The same stream, in which every private image has a signed URL. One of a public job is left as
 /// it is: what goes through here costs more than what is passed on whole.
-pub fn with_addresses_in_events(call: &Call, mut stream: Response) -> worker::Result<Response> {
+pub fn with_addresses_in_events(call: &Call, mut stream: Response) -> Answer {
     let visibility = stream.headers().get(VISIBILITY_HEADER)?;
     if visibility.as_deref() != Some(Visibility::Private.as_str()) {
-        return Ok(stream);
+        return Ok(respond::events().body(stream.into_parts().1.into()));
     }
     let reading = Reading {
         chunks: stream.stream()?,
@@ -26,7 +27,7 @@ pub fn with_addresses_in_events(call: &Call, mut stream: Response) -> worker::Re
         let next = reading.next().await?;
         Some((next, reading))
     });
-    ResponseBuilder::new().from_stream(events)
+    Ok(respond::events().stream(events)?)
 }
 
 /// An empty line ends an event.

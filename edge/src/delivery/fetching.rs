@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use darkroom_shared::problem::Code;
 use darkroom_shared::request::Visibility;
 use darkroom_shared::signed_url::{Policy, Presented, Refusal};
-use worker::{Response, ResponseBuilder};
 
 use super::settings::Mode;
 use super::signer::Signer;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
+use crate::reply::Reply;
 use crate::{pictures, respond};
 
 /// How long a redirect may be kept: it says where CloudFront is, not what is there.
@@ -30,13 +30,11 @@ pub async fn private(call: &Call) -> Answer {
 
 /// What a browser asks before a page of another site may send more than a plain GET.
 pub fn preflight() -> Answer {
-    Ok(ResponseBuilder::new()
-        .with_status(204)
-        .with_header("access-control-allow-origin", "*")?
-        .with_header("access-control-allow-methods", "GET, HEAD")?
-        .with_header("access-control-allow-headers", "*")?
-        .with_header("access-control-max-age", PREFLIGHT_SECONDS)?
-        .empty())
+    Ok(Reply::new(204)
+        .with("access-control-allow-origin", "*")
+        .with("access-control-allow-methods", "GET, HEAD")
+        .with("access-control-allow-headers", "*")
+        .with("access-control-max-age", PREFLIGHT_SECONDS))
 }
 
 async fn serve_public(call: &Call) -> Answer {
@@ -44,7 +42,10 @@ async fn serve_public(call: &Call) -> Answer {
         Mode::Redirect(domain) => {
             pictures::check_not_deleted(call).await?;
             let url = format!("https://{domain}{}", call.path);
-            redirect(&url, &format!("public, max-age={REDIRECT_SECONDS}"))
+            Ok(redirect(
+                &url,
+                &format!("public, max-age={REDIRECT_SECONDS}"),
+            ))
         }
         Mode::CloudFront(_) | Mode::Proxy => pictures::serve(call, Visibility::Public).await,
     }
@@ -70,7 +71,7 @@ async fn serve_private(call: &Call) -> Answer {
                 ..policy
             };
             let url = signer.url(&there).await?;
-            redirect(&url, &format!("private, max-age={lasts}"))
+            Ok(redirect(&url, &format!("private, max-age={lasts}")))
         }
         Mode::CloudFront(_) | Mode::Proxy => pictures::serve(call, Visibility::Private).await,
     }
@@ -94,24 +95,22 @@ fn refused(refusal: Refusal) -> Failure {
     Failure::new(Code::SignatureRefused, detail)
 }
 
-fn redirect(url: &str, cache_control: &str) -> Answer {
-    Ok(ResponseBuilder::new()
-        .with_status(302)
-        .with_header("location", url)?
-        .with_header("cache-control", cache_control)?
-        .empty())
+fn redirect(url: &str, cache_control: &str) -> Reply {
+    Reply::new(302)
+        .with("location", url)
+        .with("cache-control", cache_control)
 }
 
 /// Lets pages of other sites read the answer, whatever it is: it holds nothing that a program with
 /// the same URL could not have.
 fn readable(call: &Call, answer: Answer) -> Answer {
-    let response: Response = match answer {
-        Err(Failure::Problem(problem)) => respond::problem(*problem, &call.request_id)?,
+    let reply = match answer {
+        Err(Failure::Problem(problem)) => respond::problem(*problem, &call.request_id),
         answer => answer?,
     };
     call.added.set("access-control-allow-origin", "*");
     call.added.set("access-control-expose-headers", "*");
     call.added
         .set("cross-origin-resource-policy", "cross-origin");
-    Ok(response)
+    Ok(reply)
 }

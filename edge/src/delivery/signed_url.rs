@@ -36,8 +36,6 @@ pub async fn signed_url(mut call: Call, caller: &Caller) -> Answer {
     let resource = format!("{}/{}", signer.mode.base(&call.site), text("key"));
     let policy = ask.policy(resource, now(), &signer.signing.lifetimes);
     let url = signer.url(&policy).await?;
-    respond::json(
-        200,
-        &json!({ "url": url, "expires_at": policy.expires_at() }),
-    )
+    let body = json!({ "url": url, "expires_at": policy.expires_at() });
+    Ok(respond::json(200, &body))
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use worker::js_sys::Uint8Array;
-use worker::{Env, Method, Request, RequestInit};
+use wasm_bindgen::JsValue;
+use worker::Env;
 
 use super::message::{BOARDING, Boarding, Role, read};
+use crate::border::{self, Lines, Outgoing};
 use crate::failure::Failure;
 use crate::order::Order;
 use crate::sending::Whole;
@@ -52,17 +53,20 @@ pub fn join(
         request_id: order.request_id.to_owned(),
         traceparent: order.trace.to_string(),
     };
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(Uint8Array::from(order.body).into()));
-    let request = Request::new_with_init("https://flight/", &init)?;
+    let headers = Lines::default();
     let boarding = boarding.to_header().map_err(worker::Error::from)?;
-    request.headers().set(BOARDING, &boarding)?;
-    let flight = objects::named(env, settings::FLIGHTS, name)?;
+    headers.set(BOARDING, &boarding);
     // Twice the wait: a caller may find that the job it joined is gone, and begin its own.
     let limit = order.limit(origin).saturating_mul(2).saturating_add(GRACE);
+    let request = Outgoing {
+        method: "POST",
+        headers,
+        body: border::bytes(order.body),
+        limit,
+    };
+    let (env, name) = (env.clone(), name.to_owned());
     Ok(async move {
-        let answer = objects::send(&flight, request, limit).await?;
+        let answer = objects::send(&env, settings::FLIGHTS, &name, request).await?;
         let (role, answer) = read(answer)?;
         Ok(Flown { answer, role })
     })
@@ -70,7 +74,12 @@ pub fn join(
 
 /// Forgets a recipe's pictures: for whoever asks next they are made anew.
 pub async fn forget(env: &Env, name: &str) -> Result<(), Failure> {
-    let flight = objects::named(env, settings::FLIGHTS, name)?;
-    let request = Request::new("https://flight/", Method::Delete)?;
-    objects::send(&flight, request, GRACE).await.map(drop)
+    let request = Outgoing {
+        method: "DELETE",
+        headers: Lines::default(),
+        body: JsValue::UNDEFINED,
+        limit: GRACE,
+    };
+    let forgotten = objects::send(env, settings::FLIGHTS, name, request);
+    forgotten.await.map(drop)
 }

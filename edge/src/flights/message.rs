@@ -5,12 +5,12 @@ use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
 use darkroom_shared::trace::TraceParent;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use worker::js_sys::Uint8Array;
-use worker::{Headers, Response, ResponseBuilder};
+use worker::Response;
 
 use crate::auth::Caller;
+use crate::border::Lines;
 use crate::failure::Failure;
-use crate::pictures::body_of;
+use crate::reply::Reply;
 use crate::sending::Whole;
 use crate::{json, random};
 
@@ -90,32 +90,24 @@ pub(super) type Outcome = Result<Whole, Failure>;
 
 /// The answer of the object.
 pub(super) fn respond(role: Role, outcome: &Outcome) -> worker::Result<Response> {
-    let (status, headers, body) = match outcome {
-        Ok(answer) => (
-            answer.status,
-            answer.headers.clone(),
-            body_of(&answer.bytes)?,
-        ),
+    let reply = match outcome {
+        Ok(answer) => answer.clone().into_reply(),
         Err(failure) => {
             let problem = failure.problem().ok_or("the flight failed")?;
-            let headers = Headers::new();
-            headers.set("content-type", CONTENT_TYPE)?;
-            headers.set(FAILED, "")?;
-            let bytes = Uint8Array::from(problem.to_json().as_bytes());
-            (problem.status, headers, body_of(&bytes)?)
+            Reply::new(problem.status)
+                .with("content-type", CONTENT_TYPE)
+                .with(FAILED, "")
+                .bytes(problem.to_json().into_bytes())
         }
     };
-    headers.set(ROLE, &serde_json::to_string(&role)?)?;
-    Ok(ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(headers)
-        .body(body))
+    reply.headers.set(ROLE, serde_json::to_string(&role)?);
+    Ok(reply.leave(&Lines::default())?.into())
 }
 
 /// Reads [`respond`].
 pub(super) fn read(answer: Whole) -> worker::Result<(Role, Outcome)> {
-    let role = json::read(answer.headers.get(ROLE)?.unwrap_or_default())?;
-    if answer.headers.get(FAILED)?.is_none() {
+    let role = json::read(answer.headers.get(ROLE).unwrap_or_default())?;
+    if !answer.headers.has(FAILED) {
         return Ok((role, Ok(answer)));
     }
     let problem: Problem = answer.json()?;

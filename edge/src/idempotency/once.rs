@@ -8,18 +8,19 @@ use darkroom_shared::request::MAX_BODY;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::JsValue;
+use worker::Env;
 use worker::js_sys::Uint8Array;
-use worker::{Headers, Method, Request, RequestInit, Response, ResponseBuilder};
 
 use super::object::{HEADER, Message};
 use super::record::{Head, Verdict};
 use crate::auth::Caller;
+use crate::border::{Lines, Outgoing};
 use crate::call::{Call, now};
 use crate::delivery::with_addresses;
 use crate::failure::{Answer, Failure};
-use crate::pictures::body_of;
-use crate::sending::{EVENT_STREAM, Whole, media_type, read_whole};
-use crate::{body, border, json, log, objects, random, respond, settings};
+use crate::reply::{Body, Reply};
+use crate::sending::{EVENT_STREAM, Whole, media_type};
+use crate::{body, json, log, objects, random, respond, settings};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
@@ -52,17 +53,15 @@ pub async fn once(
     };
     check(&key)?;
     // Neither has a line break, and both may have anything else between them.
-    let name = format!("{}\n{key}", caller.as_str());
-    let object = || objects::named(&call.env, settings::IDEMPOTENCY_KEYS, &name);
-    let (object, left) = (object()?, object()?.into_rpc());
+    let object = format!("{}\n{key}", caller.as_str());
     let begin = Message::Begin {
         digest: digest(&call).await?,
         attempt: random::sortable_id(now())?,
     };
-    let found = objects::send(&object, request(&begin, None)?, LIMIT).await?;
-    let verdict = found.headers.get(HEADER)?.unwrap_or_default();
+    let found = send(&call.env, &object, &begin, JsValue::UNDEFINED).await?;
+    let verdict = found.headers.get(HEADER).unwrap_or_default();
     match json::read(verdict).map_err(worker::Error::from)? {
-        Verdict::Done(head) => return replay(&call, &head, &found).await,
+        Verdict::Done(head) => return replay(&call, head, found).await,
         Verdict::Running => return Err(running()),
         Verdict::Other => return Err(other()),
         Verdict::Begun(attempt) => call.attempt = Some(attempt),
@@ -70,15 +69,16 @@ pub async fn once(
 
     // Whoever hangs up mostly comes again: to an answer, or at least to the same job.
     let reopen = serde_json::to_string(&Message::Reopen).map_err(worker::Error::from)?;
-    let context = call.context.as_ref();
     let header = format!("{HEADER}\n{reopen}");
-    let ends_with_caller = border::when_left(&call.request, context, &left, &header);
+    let ends_with_caller =
+        objects::send_when_left(&call, settings::IDEMPOTENCY_KEYS, &object, &header)?;
 
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
-    let response = respond::response(work(call).await, &path, &request_id)?;
-    if let Some(message) = unless_kept(&response)? {
+    let env = call.env.clone();
+    let reply = respond::reply(work(call).await, &path, &request_id);
+    if let Some(message) = unless_kept(&reply) {
         // Where this fails, the next call waits until this one counts as lost.
-        if let Err(failure) = objects::send(&object, request(&message, None)?, LIMIT).await {
+        if let Err(failure) = send(&env, &object, &message, JsValue::UNDEFINED).await {
             log::error(
                 &request_id,
                 format_args!("a call could not be reopened: {failure}"),
@@ -88,32 +88,29 @@ pub async fn once(
         ends_with_caller
             .call0(&JsValue::UNDEFINED)
             .map_err(worker::Error::from)?;
-        return Ok(response);
+        return Ok(reply);
     }
-    let answer = read_whole(response).await?;
-    if let Err(failure) = keep(&answer, kind, &object).await {
+    let answer = Whole::of(reply).await?;
+    if let Err(failure) = keep(&env, &answer, kind, &object).await {
         // The work is done and its answer is here: the caller gets it all the same.
         log::error(
             &request_id,
             format_args!("an answer could not be kept: {failure}"),
         );
     }
-    Ok(ResponseBuilder::new()
-        .with_status(answer.status)
-        .with_headers(answer.headers.clone())
-        .body(body_of(&answer.bytes)?))
+    Ok(answer.into_reply())
 }
 
 /// What becomes of a call whose answer is not kept.
-fn unless_kept(response: &Response) -> worker::Result<Option<Message>> {
-    let is_stream = media_type(response.headers())? == EVENT_STREAM;
-    Ok(match response.status_code() {
+fn unless_kept(reply: &Reply) -> Option<Message> {
+    let is_stream = media_type(&reply.headers) == EVENT_STREAM;
+    match reply.status {
         // A job may have been accepted: another one would be made beside it.
         502..=504 => Some(Message::Reopen),
         _ if is_stream => Some(Message::Reopen),
         429 | 500.. => Some(Message::Forget),
         _ => None,
-    })
+    }
 }
 
 fn check(key: &str) -> Result<(), Failure> {
@@ -143,8 +140,8 @@ async fn digest(call: &Call) -> Result<String, Failure> {
     Ok(hex::encode(digest.finalize()))
 }
 
-async fn keep(answer: &Whole, kind: Kind, object: &worker::Stub) -> Result<(), Failure> {
-    let headers = answer.headers.entries().collect();
+async fn keep(env: &Env, answer: &Whole, kind: Kind, object: &str) -> Result<(), Failure> {
+    let headers = answer.headers.entries();
     let head = Head {
         status: answer.status,
         headers,
@@ -154,8 +151,8 @@ async fn keep(answer: &Whole, kind: Kind, object: &worker::Stub) -> Result<(), F
         Kind::Secret => without_secret(answer)?,
     };
     let head = serde_json::to_string(&head).map_err(worker::Error::from)?;
-    let keep = request(&Message::Keep(head), Some(body))?;
-    objects::send(object, keep, LIMIT).await.map(drop)
+    let keep = Message::Keep(head);
+    send(env, object, &keep, body.into()).await.map(drop)
 }
 
 fn without_secret(answer: &Whole) -> Result<Uint8Array, Failure> {
@@ -166,31 +163,31 @@ fn without_secret(answer: &Whole) -> Result<Uint8Array, Failure> {
     Ok(body.to_string().as_bytes().into())
 }
 
-fn request(message: &Message, body: Option<Uint8Array>) -> Result<Request, Failure> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(body.map(Into::into));
-    let request = Request::new_with_init("https://idempotency-key/", &init)?;
+async fn send(env: &Env, object: &str, message: &Message, body: JsValue) -> Result<Whole, Failure> {
+    let headers = Lines::default();
     let message = serde_json::to_string(message).map_err(worker::Error::from)?;
-    request.headers().set(HEADER, &message)?;
-    Ok(request)
+    headers.set(HEADER, &message);
+    let request = Outgoing {
+        method: "POST",
+        headers,
+        body,
+        limit: LIMIT,
+    };
+    objects::send(env, settings::IDEMPOTENCY_KEYS, object, request).await
 }
 
 /// Addresses of private images are signed anew: those that were kept may have ended since.
-async fn replay(call: &Call, head: &Head, found: &Whole) -> Answer {
-    let headers = Headers::new();
-    for (name, value) in &head.headers {
-        headers.set(name, value)?;
+async fn replay(call: &Call, head: Head, found: Whole) -> Answer {
+    let reply = Reply::new(head.status);
+    for (name, value) in head.headers {
+        reply.headers.append(name, value);
     }
-    headers.set("idempotency-replayed", "true")?;
-    let is_json = media_type(&headers)? == "application/json";
-    let response = ResponseBuilder::new()
-        .with_status(head.status)
-        .with_headers(headers);
+    reply.headers.set("idempotency-replayed", "true");
+    let is_json = media_type(&reply.headers) == "application/json";
     Ok(if is_json && found.bytes.length() <= MAX_READ {
-        response.fixed(with_addresses(call, found.bytes.to_vec()).await?)
+        reply.bytes(with_addresses(call, found.bytes.to_vec()).await?)
     } else {
-        response.body(body_of(&found.bytes)?)
+        reply.body(Body::Runtime(found.bytes.into()))
     })
 }
 

@@ -3,12 +3,12 @@
 use darkroom_shared::api_key::ApiKey;
 use darkroom_shared::keys::{CreateKey, Issued, Key, KeyRecord, ListKeys, RotateKey};
 use serde_json::json;
-use worker::ResponseBuilder;
 
 use super::known::forget;
 use super::store::Store;
 use crate::call::{Call, now};
 use crate::failure::{Answer, Failure};
+use crate::reply::Reply;
 use crate::routes::not_found;
 use crate::{body, random, respond};
 
@@ -32,7 +32,7 @@ pub async fn list(call: &Call) -> Answer {
     let page = ListKeys::from_query(&call.query)?;
     let page = Store::open(call)?.list(page).await?;
     let body = json!({ "items": page.items, "next_cursor": page.next_cursor });
-    respond::json(200, &body)
+    Ok(respond::json(200, &body))
 }
 
 /// Gives a key a new text, and shows that this one time.
@@ -56,10 +56,7 @@ pub async fn revoke(call: &Call) -> Answer {
     let record = existing(&store, call.path.rsplit('/').next()).await?;
     store.delete(&record).await?;
     forget(&record.key.id);
-    Ok(ResponseBuilder::new()
-        .with_status(204)
-        .with_header("cache-control", "no-store")?
-        .empty())
+    Ok(Reply::new(204).with("cache-control", "no-store"))
 }
 
 async fn existing(store: &Store<'_>, id: Option<&str>) -> Result<KeyRecord, Failure> {
@@ -72,5 +69,5 @@ fn issued(status: u16, key: &Key, text: &ApiKey) -> Answer {
         about: key,
         key: text.expose(),
     };
-    respond::json(status, &json!(issued))
+    Ok(respond::json(status, &json!(issued)))
 }

@@ -3,16 +3,17 @@
 use darkroom_shared::input::data_url;
 use darkroom_shared::problem::Code;
 use darkroom_shared::request::MAX_BODY;
-use worker::ResponseBuilder;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::worker_sys::web_sys;
 
 use crate::body;
+use crate::border::Lines;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::log;
+use crate::reply::Reply;
 
 /// Files go on in base64, which is longer by a third, and must then fit into a body.
 const MAX_FORM: usize = MAX_BODY / 4 * 3;
@@ -29,10 +30,8 @@ pub async fn read(call: &mut Call) -> Result<Vec<(String, String)>, Failure> {
     // The runtime reads without a limit: so it is given what has been read with one.
     let content_type = call.header("content-type").unwrap_or_default();
     let bytes = body::read_any(&call.request, &call.request_id, MAX_FORM).await?;
-    let whole: web_sys::Response = ResponseBuilder::new()
-        .with_header("content-type", &content_type)?
-        .fixed(bytes)
-        .into();
+    let whole = Reply::new(200).with("content-type", content_type);
+    let whole = whole.bytes(bytes).leave(&Lines::default())?;
     let form = async { JsFuture::from(whole.form_data()?).await };
     let form = form.await.map_err(|error| {
         log::warn(

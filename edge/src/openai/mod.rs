@@ -91,7 +91,8 @@ async fn list_models(call: &Call) -> Answer {
     let origin = settings::origin(&call.env)?;
     let models = models::offered(call, &origin).await;
     let unknown = || Failure::new(Code::Unavailable, "the origin does not say what it offers");
-    respond::json(200, &answer::models(&models.ok_or_else(unknown)?))
+    let models = models.ok_or_else(unknown)?;
+    Ok(respond::json(200, &answer::models(&models)))
 }
 
 /// The fields as a body, in no more room than it takes: pictures may be among them.

@@ -6,28 +6,24 @@ use darkroom_shared::job::Image;
 use darkroom_shared::openai::{Look, answer, error};
 use futures_util::stream::{try_unfold, unfold};
 use serde_json::json;
-use worker::ResponseBuilder;
 
 use super::following::{Following, News};
 use crate::call::now;
 use crate::delivery::address_images;
 use crate::failure::{Answer, Failure};
-use crate::log;
-use crate::sending::EVENT_STREAM;
+use crate::{log, respond};
 
 /// Answers with all pictures, once they are there.
 pub async fn document(mut following: Following, look: Look, by_url: bool) -> Answer {
     let mut images = following.images().await?;
     address_images(&following.call, &mut images).await?;
     let (head, tail) = look.document(&following.job, &images);
-    let response = ResponseBuilder::new()
-        .with_header("content-type", "application/json")?
-        .with_header("cache-control", "no-store")?;
     if by_url {
         let items = images.iter();
         let items = items.map(|image| json!({ "url": image.url }).to_string());
         let items = items.collect::<Vec<_>>().join(",");
-        return Ok(response.fixed(format!("{head}{items}{tail}").into_bytes()));
+        let document = format!("{head}{items}{tail}").into_bytes();
+        return Ok(respond::json_bytes(200, document));
     }
     let mut document = Document {
         following,
@@ -38,7 +34,8 @@ pub async fn document(mut following: Following, look: Look, by_url: bool) -> Ans
     // What keeps the first picture away mostly keeps all away, and here can still be told.
     let first = document.next().await?;
     document.begin = first.unwrap_or_default();
-    Ok(response.from_stream(try_unfold(document, Document::go_on))?)
+    let document = try_unfold(document, Document::go_on);
+    Ok(respond::json_bytes(200, Vec::new()).stream(document)?)
 }
 
 /// A document that is written picture by picture: all at once might be more than a Worker has room
@@ -87,10 +84,7 @@ pub fn events(following: Following, look: Look) -> Answer {
         partial_images: 0,
         is_over: false,
     };
-    Ok(ResponseBuilder::new()
-        .with_header("content-type", EVENT_STREAM)?
-        .with_header("cache-control", "no-cache, no-transform")?
-        .from_stream(unfold(telling, Telling::go_on))?)
+    Ok(respond::events().stream(unfold(telling, Telling::go_on))?)
 }
 
 /// A stream of events on its way.

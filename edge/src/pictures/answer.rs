@@ -1,19 +1,19 @@
 //! A picture's answer: its status, and as much of the picture as is wanted.
 
 use darkroom_shared::problem::{Code, FieldError, Problem};
-use worker::{Headers, Response, ResponseBody, ResponseBuilder};
 
 use super::part::{Conditions, Part};
-use super::stored::body_of;
 use crate::call::Call;
 use crate::failure::Answer;
+use crate::reply::{Body, Headers, Reply};
 use crate::respond;
-use crate::sending::read_bytes;
 
 /// A picture that was found, before it is known how much of it is wanted.
 pub(super) struct Found {
-    /// Those of the whole picture.
+    /// Those of the whole picture, where it was not kept.
     pub headers: Headers,
+    /// What the cache gave, with its headers.
+    pub kept: Option<web_sys::Response>,
     /// Where it was found.
     pub cache_status: &'static str,
     /// What others may do with it.
@@ -21,30 +21,26 @@ pub(super) struct Found {
 }
 
 /// Answers a call with a picture that was found, whose bytes are these.
-pub(super) async fn answer(call: &Call, found: Found, body: ResponseBody) -> Answer {
+pub(super) async fn answer(call: &Call, found: Found, body: Body) -> Answer {
     let conditions = conditions(call);
     let (etag, length) = if conditions.are_none() {
         // Nobody asks for them, and to read them costs something.
         Default::default()
     } else {
-        let header = |name| found.headers.get(name).map(Option::unwrap_or_default);
-        (
-            header("etag")?,
-            header("content-length")?.parse().unwrap_or_default(),
-        )
+        let header = |name| found.header(name).unwrap_or_default();
+        let length = header("content-length").parse();
+        (header("etag"), length.unwrap_or_default())
     };
     let part = conditions.part_of(&etag, length);
     match part {
         Part::Other => {
             let message = format!("must be the picture's tag, {etag}");
-            return Ok(refusal(call, 412, "If-Match", message)?);
+            return Ok(refusal(call, 412, "If-Match", message));
         }
         Part::OutOfRange => {
             let message = format!("must begin within the picture's {length} bytes");
-            let response = refusal(call, 416, "Range", message)?;
-            let range = format!("bytes */{length}");
-            response.headers().set("content-range", &range)?;
-            return Ok(response);
+            let reply = refusal(call, 416, "Range", message);
+            return Ok(reply.with("content-range", format!("bytes */{length}")));
         }
         Part::All | Part::Nothing | Part::Range(..) => {}
     }
@@ -56,17 +52,33 @@ pub(super) async fn answer(call: &Call, found: Found, body: ResponseBody) -> Ans
             call.added.set("content-range", &range);
             call.added
                 .set("content-length", &(last - first + 1).to_string());
-            let bytes = read_bytes(body).await?;
-            (206, body_of(&bytes.subarray(first, last + 1))?)
+            let body = match (body, &found.kept) {
+                (Body::Kept, Some(kept)) => kept.body().map_or(Body::Empty, Body::from),
+                (body, _) => body,
+            };
+            let bytes = body.read().await?;
+            let part = bytes.subarray(first, last + 1);
+            (206, Body::Runtime(part.into()))
         }
-        Part::Nothing => (304, ResponseBody::Empty),
-        _ if call.method == "HEAD" => (200, ResponseBody::Empty),
+        Part::Nothing => (304, Body::Empty),
+        _ if call.method == "HEAD" => (200, Body::Empty),
         _ => (200, body),
     };
-    Ok(ResponseBuilder::new()
-        .with_status(status)
-        .with_headers(found.headers)
-        .body(body))
+    Ok(Reply {
+        status,
+        headers: found.headers,
+        body,
+        kept: found.kept,
+    })
+}
+
+impl Found {
+    fn header(&self, name: &str) -> Option<String> {
+        match &self.kept {
+            Some(kept) => kept.headers().get(name).ok().flatten(),
+            None => self.headers.get(name),
+        }
+    }
 }
 
 fn conditions(call: &Call) -> Conditions {
@@ -84,7 +96,7 @@ fn conditions(call: &Call) -> Conditions {
     }
 }
 
-fn refusal(call: &Call, status: u16, field: &str, message: String) -> worker::Result<Response> {
+fn refusal(call: &Call, status: u16, field: &str, message: String) -> Reply {
     let error = FieldError {
         field: field.to_owned(),
         message,

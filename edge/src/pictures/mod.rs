@@ -13,20 +13,20 @@ mod stored;
 use darkroom_shared::key::{CACHE_CONTROL_PRIVATE, CACHE_CONTROL_PUBLIC};
 use darkroom_shared::request::Visibility;
 use wasm_bindgen::JsCast as _;
+use worker::Cache;
 use worker::js_sys::Uint8Array;
 use worker::js_sys::futures::JsFuture;
-use worker::{Cache, Headers, ResponseBody, ResponseBuilder};
 
+use crate::border::Lines;
 use crate::call::Call;
 use crate::failure::{Answer, Failure};
+use crate::reply::{Body, Headers, Reply};
 use crate::routes::not_found;
-use crate::sending::read_bytes;
 use crate::{allowance, auth, bindings, border, log};
 use answer::Found;
 use stored::Picture;
 
 pub use deleted::{check as check_not_deleted, forget, is_any as is_any_deleted, remember};
-pub use stored::body_of;
 
 const HIT: &str = "darkroom-edge; hit";
 const MISS: &str = "darkroom-edge; fwd=miss; stored";
@@ -34,51 +34,47 @@ const MISS: &str = "darkroom-edge; fwd=miss; stored";
 /// Answers GET and HEAD from the cache, or from the origin and then keeps it.
 pub async fn serve(call: &Call, visibility: Visibility) -> Answer {
     let cache_control = cache_control(visibility);
-    if let Some((headers, body)) = kept(call, &call.path).await? {
+    if let Some(kept) = kept(call, &call.path).await? {
         let found = Found {
-            headers,
+            headers: Headers::default(),
+            kept: Some(kept),
             cache_status: HIT,
             cache_control,
         };
-        return answer::answer(call, found, body).await;
+        return answer::answer(call, found, Body::Kept).await;
     }
     // No key is needed to come as far as this.
     allowance::check_burst(call, &auth::from(call)).await?;
     let Picture { headers, bytes } = fetch(call, &call.path).await?;
     let found = Found {
         headers,
+        kept: None,
         cache_status: MISS,
         cache_control,
     };
-    answer::answer(call, found, body_of(&bytes)?).await
+    answer::answer(call, found, Body::Runtime(bytes.into())).await
 }
 
 /// The bytes of the picture stored under `key`, for a caller who may see it: from the cache, or from
 /// the origin.
 pub async fn bytes(call: &Call, key: &str) -> Result<Uint8Array, Failure> {
     let path = deleted::path(key);
-    match kept(call, &path).await? {
-        Some((_, body)) => Ok(read_bytes(body).await?),
-        None => Ok(fetch(call, &path).await?.bytes),
-    }
+    let Some(kept) = kept(call, &path).await? else {
+        return Ok(fetch(call, &path).await?.bytes);
+    };
+    let body = kept.body().map_or(Body::Empty, Body::from);
+    Ok(body.read().await?)
 }
 
 /// A picture that lies in the cache, where it does. One that was deleted is not found.
-async fn kept(call: &Call, path: &str) -> Result<Option<(Headers, ResponseBody)>, Failure> {
+async fn kept(call: &Call, path: &str) -> Result<Option<web_sys::Response>, Failure> {
     let marks = bindings::recipes(&call.env);
     let mark = deleted::mark(path);
     let found = border::cached(&address(call, path), marks.as_ref(), &mark);
     match JsFuture::from(found).await {
         Ok(found) if found.is_null() => Err(not_found()),
         Ok(found) if found.is_undefined() => Ok(None),
-        Ok(found) => {
-            let kept: web_sys::Response = found.unchecked_into();
-            let body = kept
-                .body()
-                .map_or(ResponseBody::Empty, ResponseBody::Stream);
-            // What comes out of the cache cannot be changed.
-            Ok(Some((Headers(kept.headers()), body)))
-        }
+        Ok(found) => Ok(Some(found.unchecked_into())),
         // The origin knows what was deleted, and has the rest.
         Err(error) => {
             let error = worker::Error::from(error);
@@ -91,9 +87,11 @@ async fn kept(call: &Call, path: &str) -> Result<Option<(Headers, ResponseBody)>
 /// A picture from the origin, which is then kept.
 async fn fetch(call: &Call, path: &str) -> Result<Picture, Failure> {
     let picture = stored::picture(call, path).await?;
-    let keep = ResponseBuilder::new()
-        .with_headers(picture.headers.clone())
-        .body(body_of(&picture.bytes)?);
+    let keep = Reply {
+        headers: picture.headers.clone(),
+        ..Reply::new(200).body(Body::Runtime(picture.bytes.clone().into()))
+    };
+    let keep = keep.leave(&Lines::default())?.into();
     let address = address(call, path);
     call.context.wait_until(async move {
         if let Err(error) = Cache::default().put(address, keep).await {

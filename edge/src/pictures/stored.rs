@@ -3,13 +3,12 @@
 use darkroom_shared::key::{CACHE_CONTROL_PUBLIC, parse_file_name};
 use darkroom_shared::problem::Problem;
 use worker::js_sys::Uint8Array;
-use worker::worker_sys::web_sys;
-use worker::{Headers, Response, ResponseBody};
 
 use crate::auth::Caller;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::origin::{self, Ask};
+use crate::reply::Headers;
 use crate::routes::not_found;
 use crate::sending::{Whole, media_type, unreachable_origin};
 use crate::{log, settings};
@@ -18,12 +17,6 @@ use crate::{log, settings};
 pub(super) struct Picture {
     pub headers: Headers,
     pub bytes: Uint8Array,
-}
-
-/// A body of these bytes, without taking them through the wasm's memory.
-pub fn body_of(bytes: &Uint8Array) -> worker::Result<ResponseBody> {
-    let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
-    Ok(Response::from(response).into_parts().1)
 }
 
 /// Asks the origin for a picture, all of it: one that broke off on the way would otherwise be
@@ -46,7 +39,7 @@ pub(super) async fn picture(call: &Call, path: &str) -> Result<Picture, Failure>
         return Err(refusal(call, &answer));
     }
     // Whatever else says 200 would be kept for a year as a picture.
-    let media_type = media_type(&answer.headers)?;
+    let media_type = media_type(&answer.headers);
     if media_type != format.content_type() || answer.bytes.length() == 0 {
         log::error(
             &call.request_id,
@@ -55,15 +48,15 @@ pub(super) async fn picture(call: &Call, path: &str) -> Result<Picture, Failure>
         return Err(unreachable_origin());
     }
 
-    let headers = Headers::new();
-    headers.set("content-type", format.content_type())?;
-    headers.set("content-length", &answer.bytes.length().to_string())?;
+    let headers = Headers::default();
+    headers.set("content-type", format.content_type());
+    headers.set("content-length", answer.bytes.length().to_string());
     // Of a private one too: the cache takes nothing else, and is asked only for who may see it.
-    headers.set("cache-control", CACHE_CONTROL_PUBLIC)?;
-    headers.set("accept-ranges", "bytes")?;
+    headers.set("cache-control", CACHE_CONTROL_PUBLIC);
+    headers.set("accept-ranges", "bytes");
     // A name stands for its bytes as well as a digest would.
-    let etag = answer.headers.get("etag")?;
-    headers.set("etag", &etag.unwrap_or_else(|| format!("\"{file}\"")))?;
+    let etag = answer.headers.get("etag");
+    headers.set("etag", etag.unwrap_or_else(|| format!("\"{file}\"")));
     Ok(Picture {
         headers,
         bytes: answer.bytes,
