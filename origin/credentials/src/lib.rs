@@ -1,0 +1,1 @@
+//! Content credentials (C2PA) of pictures.
