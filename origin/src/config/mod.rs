@@ -6,6 +6,7 @@
 //! that is wrong at once.
 
 mod bucket;
+mod credentials;
 mod distribution;
 mod error;
 mod layers;
