@@ -25,6 +25,8 @@ const PREVIEW_SIDE: u32 = 256;
 pub const FILES: &str = "+files/2";
 /// The same without the recipe.
 pub const FILES_WITHOUT_RECIPE: &str = "+files/2-bare";
+/// What either ends with where files are signed (C2PA) once they are encoded.
+pub const SIGNED: &str = "-c2pa";
 
 /// Why a picture cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +58,15 @@ pub enum EncodeError {
     Recipe(#[from] serde_json::Error),
 }
 
-/// A picture as a file of its recipe's format.
+/// A picture as a file of its recipe's format, not signed yet.
 ///
 /// # Errors
 /// [`EncodeError`].
 pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError> {
     let quality = recipe.jpeg_quality.map_or(JPEG_QUALITY, |q| q as u8);
-    let text = (!recipe.engine.ends_with(FILES_WITHOUT_RECIPE)).then_some(recipe);
-    let is_marked = text.is_none() || recipe.engine.ends_with(FILES);
+    let files = unsigned(&recipe.engine);
+    let text = (!files.ends_with(FILES_WITHOUT_RECIPE)).then_some(recipe);
+    let is_marked = text.is_none() || files.ends_with(FILES);
     let xmp = is_marked.then(|| provenance::packet_for(recipe.format, text));
     let xmp = xmp.transpose()?;
     let texts = Texts {
@@ -75,6 +78,19 @@ pub fn encode(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>, EncodeError
         Some(packet) => Ok(provenance::insert(file, recipe.format, packet)?),
         None => Ok(file),
     }
+}
+
+/// An engine's name without the word that its files are signed.
+#[must_use]
+pub fn unsigned(engine: &str) -> &str {
+    engine.strip_suffix(SIGNED).unwrap_or(engine)
+}
+
+/// Whether an engine's files are signed. Those of one recipe are equal in their pixels then, and each
+/// has another signature.
+#[must_use]
+pub fn is_signed(engine: &str) -> bool {
+    engine.ends_with(SIGNED)
 }
 
 /// A preview as a `data:` URL of the format that the picture itself will have; small enough to be
@@ -274,8 +290,12 @@ mod tests {
             let (recipe, found) = read_back(*format, "e+files/2", prompt);
             assert!(found.is_marked, "{format:?}");
             assert_eq!(found.recipe, Some(recipe));
-            let (_, bare) = read_back(*format, "e+files/2-bare", prompt);
-            assert!(bare.is_marked && bare.recipe.is_none(), "{bare:?}");
+            for engine in ["e+files/2-bare", "e+files/2-bare-c2pa"] {
+                let (_, bare) = read_back(*format, engine, prompt);
+                assert!(bare.is_marked && bare.recipe.is_none(), "{bare:?}");
+            }
+            let (recipe, signed) = read_back(*format, "e+files/2-c2pa", prompt);
+            assert!(signed.is_marked && signed.recipe == Some(recipe));
         }
     }
 

@@ -30,6 +30,7 @@ impl TryFrom<Config> for ServiceOptions {
             account_queue_share: config.account_queue_share,
             account_concurrency: config.account_concurrency,
             checkpoint_every: config.checkpoint_every,
+            signer: config.signer,
             database: config.database,
             storage,
             keeping: KeeperOptions {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use darkroom_credentials::Signer;
 use darkroom_shared::signature::Secret;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
@@ -55,6 +56,8 @@ pub struct ServiceOptions {
     pub account_concurrency: u32,
     /// How much work of a run may be lost; `None` where only a service that ends in order saves runs.
     pub checkpoint_every: Option<Duration>,
+    /// Signs the files of recipes that say so.
+    pub signer: Option<Arc<Signer>>,
     /// Where jobs are recorded.
     pub database: Address,
     /// Where pictures are kept.
@@ -160,7 +163,12 @@ impl Service {
             changes: changes.clone(),
             metrics: metrics.jobs.clone(),
         };
-        let delivery = Delivery::new(endings.clone(), Arc::clone(&storage), spool.clone());
+        let delivery = Delivery::new(
+            endings.clone(),
+            Arc::clone(&storage),
+            spool.clone(),
+            options.signer,
+        );
         let delivery = Arc::new(delivery);
         let checkpoints = Checkpoints::start(
             database.clone(),

@@ -73,7 +73,7 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
         None => None,
     };
     let (model, device) = (config.model.clone(), config.device);
-    let embed_recipe = config.embed_recipe;
+    let (embed_recipe, is_signing) = (config.embed_recipe, config.signer.is_some());
     let limits = Limits::of(config.connections);
     let options = ServiceOptions {
         traces,
@@ -85,6 +85,11 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
             engine
         } else {
             engine.without_recipes_in_files()
+        };
+        let engine = if is_signing {
+            engine.with_signed_files()
+        } else {
+            engine
         };
         tracing::info!(device = engine.device(), "the model is loaded");
         Ok(Box::new(engine) as Box<dyn Engine>)

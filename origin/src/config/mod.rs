@@ -7,6 +7,7 @@
 
 mod authorities;
 mod bucket;
+mod credentials;
 mod distribution;
 mod error;
 mod layers;

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use darkroom_credentials::Signer;
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
@@ -41,6 +43,8 @@ pub struct Config {
     pub device: DeviceKind,
     /// [`settings::EMBED_RECIPE`].
     pub embed_recipe: bool,
+    /// [`settings::C2PA_CERTIFICATE`] with its key.
+    pub signer: Option<Arc<Signer>>,
     /// [`settings::QUEUE_LIMIT`].
     pub queue_limit: u32,
     /// [`settings::ACCOUNT_CONCURRENCY`].
@@ -148,6 +152,7 @@ impl Config {
             let seconds = text.parse::<u32>();
             seconds.map_err(|_| "write a whole number of seconds; 0 saves none".to_owned())
         });
+        let signer = reader.signer();
         let database = reader.database(data_dir.as_deref());
         let retention_days = reader.retention_days();
         let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
@@ -168,6 +173,7 @@ impl Config {
             model: model?,
             device: device?,
             embed_recipe: embed_recipe?,
+            signer,
             queue_limit: queue_limit?,
             account_queue_share: account_queue_share?,
             account_concurrency: account_concurrency?,
@@ -231,6 +237,8 @@ pub(super) mod tests {
             ("DARKROOM_ORIGIN_SECRETS", "a:hush"),
             ("DARKROOM_DEVICE", "abacus"),
             ("DARKROOM_EMBED_RECIPE", "perhaps"),
+            ("DARKROOM_C2PA_CERTIFICATE", "/nowhere.pem"),
+            ("DARKROOM_C2PA_PRIVATE_KEY", "/nowhere.key"),
             ("DARKROOM_QUEUE_LIMIT", "0"),
             ("DARKROOM_CHECKPOINT_SECONDS", "often"),
             ("DARKROOM_ACCOUNT_QUEUE_SHARE", "0"),

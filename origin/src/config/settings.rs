@@ -56,6 +56,10 @@ settings! {
         "What computes: `auto`, `cpu` or `gpu`.";
     EMBED_RECIPE = "DARKROOM_EMBED_RECIPE", "embed_recipe", Some("embed-recipe"), "yes",
         "Whether pictures hold their recipes, and with them their prompts: `yes` or `no`. That a model made them they say either way. The same on all origins that share a database.";
+    C2PA_CERTIFICATE = "DARKROOM_C2PA_CERTIFICATE", "c2pa_certificate", Some("c2pa-certificate"), "",
+        "PEM file of the certificate that pictures are signed with (C2PA content credentials), and of those behind it up to the anchor's; without one they are not signed. The same on all origins that share a database.";
+    C2PA_PRIVATE_KEY = "DARKROOM_C2PA_PRIVATE_KEY", "c2pa_private_key", Some("c2pa-private-key"), "",
+        "PEM file (PKCS #8) of the certificate's key: of P-256, P-384, P-521, Ed25519 or RSA.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
         "Jobs that may wait for the engine; one more is answered 429.";
     ACCOUNT_QUEUE_SHARE = "DARKROOM_ACCOUNT_QUEUE_SHARE", "account_queue_share", Some("account-queue-share"), "50",

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::texts::Texts;
 use super::{Engine, EngineError, Picture, RevisionError, Start, Step, revision};
-use crate::encode::{FILES, FILES_WITHOUT_RECIPE, FORMATS};
+use crate::encode::{FILES, FILES_WITHOUT_RECIPE, FORMATS, SIGNED};
 
 /// Says what a model is called where its folder's name is not it: `{"name": "…"}`.
 const NAME_FILE: &str = "darkroom.json";
@@ -123,6 +123,13 @@ impl SdxlEngine {
     #[must_use]
     pub fn without_recipes_in_files(mut self) -> Self {
         self.model.engine = format!("{NUMERICS}{FILES_WITHOUT_RECIPE}");
+        self
+    }
+
+    /// The same engine, whose files are signed.
+    #[must_use]
+    pub fn with_signed_files(mut self) -> Self {
+        self.model.engine.push_str(SIGNED);
         self
     }
 

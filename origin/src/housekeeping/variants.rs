@@ -177,10 +177,11 @@ impl VariantMaker {
                 key: stored.key.clone(),
                 content_type: stored.content_type.clone(),
                 metadata,
+                is_signed: false,
             };
             match self.storage.put(&object, file.into()).await {
                 // Another machine's encoder may have made other bytes of the same picture.
-                Ok(()) | Err(StorageError::Taken { .. }) => variants.push(stored),
+                Ok(_) | Err(StorageError::Taken { .. }) => variants.push(stored),
                 Err(error) => return Err(error.into()),
             }
         }

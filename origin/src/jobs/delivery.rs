@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use darkroom_credentials::Signer;
 use darkroom_shared::problem::Code;
 use darkroom_shared::recipe::Recipe;
 use sha2::{Digest as _, Sha256};
@@ -14,11 +15,12 @@ use tokio::time::sleep;
 use super::{AtWork, Endings, Phase};
 use crate::cause::chain;
 use crate::database::{ClaimedImage, ClaimedJob, Stored};
-use crate::encode::{EncodeError, encode};
+use crate::encode::{EncodeError, encode, is_signed};
 use crate::engine::Picture;
 use crate::metrics::Stage;
+use crate::provenance::{self, CredentialsError};
 use crate::spool::{Spool, SpoolError};
-use crate::storage::{About, Metadata, Object, Storage, StorageError, backoff};
+use crate::storage::{About, Kept, Metadata, Object, Storage, StorageError, backoff};
 use crate::traces::Span;
 
 /// Pictures that may wait, raw, for the encoder: the engine waits rather than fill the memory.
@@ -37,6 +39,7 @@ pub struct Delivery {
     endings: Endings,
     storage: Arc<Storage>,
     spool: Spool,
+    signer: Option<Arc<Signer>>,
     encoding: Arc<Semaphore>,
     uploading: Semaphore,
     carrying: Arc<Semaphore>,
@@ -73,25 +76,33 @@ enum SpoolingError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
     Spool(#[from] SpoolError),
 }
 
 /// How an upload came out.
 enum Upload {
-    Stored { bytes: u64, sha256: String },
+    Stored(Kept),
     JobEnded,
     Stopped,
 }
 
 impl Delivery {
-    /// Carries pictures from `spool` to `storage`.
+    /// Carries pictures from `spool` to `storage`, signed on the way where their recipes say so.
     #[must_use]
-    pub fn new(endings: Endings, storage: Arc<Storage>, spool: Spool) -> Self {
+    pub fn new(
+        endings: Endings,
+        storage: Arc<Storage>,
+        spool: Spool,
+        signer: Option<Arc<Signer>>,
+    ) -> Self {
         Self {
             phases: endings.phases.clone(),
             endings,
             storage,
             spool,
+            signer,
             encoding: Arc::new(Semaphore::new(ENCODING as usize)),
             uploading: Semaphore::new(UPLOADING as usize),
             carrying: Arc::new(Semaphore::new(CARRYING as usize)),
@@ -162,12 +173,13 @@ impl Delivery {
             task.recipe.clone(),
             task.span.clone(),
         );
-        let metrics = self.endings.metrics.jobs.clone();
+        let (metrics, signer) = (self.endings.metrics.jobs.clone(), self.signer.clone());
         let job = task.job.lease.job.clone();
         let work = move || -> Result<(), SpoolingError> {
             tracing::debug!(job, "a picture is being encoded");
             let begun = Instant::now();
             let file = encode(&picture, &recipe)?;
+            let file = provenance::sign(file, &recipe, signer.as_deref())?;
             let encoded = Instant::now();
             metrics.staged(Stage::Encode, encoded.duration_since(begun));
             spool.write(&image, &file)?;
@@ -188,7 +200,7 @@ impl Delivery {
     async fn upload_and_record(&self, mut task: Task) -> Result<(), Cause> {
         let image = task.image.id.clone();
         match self.upload(&mut task).await? {
-            Upload::Stored { bytes, sha256 } => {
+            Upload::Stored(Kept { bytes, sha256 }) => {
                 let stored = self
                     .endings
                     .stored(&task.job.lease, &image, bytes, &sha256)
@@ -229,13 +241,10 @@ impl Delivery {
                 () = Phase::reached(&mut phases, Phase::Stopping) => return Ok(Upload::Stopped),
             };
             match put {
-                Ok(()) => {
+                Ok(kept) => {
                     metrics.uploads.stored(file.len() as u64);
                     metrics.jobs.staged(Stage::Upload, begun.elapsed());
-                    return Ok(Upload::Stored {
-                        bytes: file.len() as u64,
-                        sha256: object.metadata.sha256,
-                    });
+                    return Ok(Upload::Stored(kept));
                 }
                 Err(taken @ StorageError::Taken { .. }) => {
                     metrics.uploads.refused();
@@ -280,6 +289,7 @@ impl Delivery {
                 key: task.image.key,
                 content_type: task.image.content_type,
                 metadata,
+                is_signed: is_signed(&task.recipe.engine),
             };
             Ok::<_, SpoolError>((object, waiting.bytes))
         };

@@ -2,8 +2,10 @@
 //! which recipe, unless that is switched off.
 //!
 //! `packet` writes and reads the XMP; `jpeg`, `png` and `webp` know where each format has it. Nothing
-//! here knows of jobs, times and callers, so that equal recipes are equal files.
+//! here knows of jobs, times and callers, so that equal recipes are equal files; what `credentials`
+//! signs is equal but for its signature.
 
+mod credentials;
 mod jpeg;
 mod packet;
 mod png;
@@ -12,6 +14,7 @@ mod webp;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Format;
 
+pub use credentials::{CredentialsError, sign};
 pub use packet::DIGITAL_SOURCE_TYPE;
 pub(crate) use packet::packet;
 pub(crate) use png::{RECIPE_KEYWORD, XMP_KEYWORD};

@@ -20,6 +20,17 @@ pub struct Object {
     pub content_type: String,
     /// What is stored beside it.
     pub metadata: Metadata,
+    /// Whether it is signed: one that was made anew has another signature, and is the same object.
+    pub is_signed: bool,
+}
+
+/// What a store has under an object's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The file's size.
+    pub bytes: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
 }
 
 impl Object {
@@ -30,6 +41,12 @@ impl Object {
             Visibility::Private => CACHE_CONTROL_PRIVATE,
             Visibility::Public => CACHE_CONTROL_PUBLIC,
         }
+    }
+
+    /// Whether a stored file is this object, by what is stored beside it.
+    pub(super) fn is(&self, sha256: &str, recipe_sha256: Option<&str>) -> bool {
+        let ours = &self.metadata;
+        sha256 == ours.sha256 || self.is_signed && recipe_sha256 == Some(&ours.recipe_sha256)
     }
 }
 

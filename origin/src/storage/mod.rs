@@ -11,7 +11,7 @@ use darkroom_shared::timestamp::UnixMillis;
 use futures_util::stream::BoxStream;
 
 pub use folder::Folder;
-pub use metadata::{About, Metadata, Object};
+pub use metadata::{About, Kept, Metadata, Object};
 pub use s3::S3;
 
 /// The store of one service.
@@ -70,11 +70,12 @@ pub enum StorageError {
 }
 
 impl Storage {
-    /// Stores a picture. A second call with the same bytes changes nothing and is no error.
+    /// Stores a picture; what is stored then. A second call with the same bytes changes nothing and
+    /// is no error, nor is one with a signed file of the same recipe: what was there first stays.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<Kept, StorageError> {
         match self {
             Self::Folder(folder) => folder.put(object, bytes).await,
             Self::S3(s3) => s3.put(object, bytes).await,

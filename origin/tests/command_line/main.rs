@@ -13,4 +13,5 @@ mod reconcile;
 mod serve;
 mod settings;
 mod support;
+mod verify;
 mod webhooks;

@@ -5,6 +5,7 @@
 mod auth;
 mod cancel;
 mod checkpoints;
+mod credentials;
 mod database;
 mod deadlines;
 mod drain;

@@ -23,6 +23,7 @@ fn object(sha256: &str) -> Object {
             seed: 1,
             sha256,
         }),
+        is_signed: false,
     }
 }
 

@@ -27,6 +27,7 @@ fn object(key: &str, sha256: &str) -> Object {
             seed: 1,
             sha256,
         }),
+        is_signed: false,
     }
 }
 

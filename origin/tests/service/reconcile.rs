@@ -31,6 +31,7 @@ async fn put(storage: &Storage, key: &str) {
             seed: 1,
             sha256: "s",
         }),
+        is_signed: false,
     };
     let file = Bytes::from_static(b"left over");
     storage.put(&object, file).await.expect("stored");

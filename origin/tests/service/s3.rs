@@ -102,6 +102,7 @@ async fn a_second_upload_counts_only_where_the_stored_bytes_are_ours() {
             seed: 1,
             sha256,
         }),
+        is_signed: false,
     };
     for _ in 0..2 {
         storage

@@ -57,6 +57,8 @@ pub fn document() -> Result<Value, serde_json::Error> {
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     document["paths"] = paths();
+    // Written alike whether or not `serde_json` keeps the order that members were put in.
+    document.sort_all_objects();
     Ok(document)
 }
 

@@ -127,6 +127,7 @@ async fn store(storage: &Storage) -> Found {
             seed: 0,
             sha256: &sha256,
         }),
+        is_signed: false,
     };
     storage
         .put(&object, bytes.clone())

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::{Metadata, Object, StorageError, Stored};
+use super::{Kept, Metadata, Object, StorageError, Stored};
 use crate::atomic_file::write_atomically;
 
 /// Bytes read at a time.
@@ -44,19 +44,28 @@ impl Folder {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<Kept, StorageError> {
         let failed = unavailable("store", &object.key);
         let Some(path) = self.path(&object.key) else {
             return Err(failed(io::ErrorKind::InvalidFilename.into()));
         };
         let key = object.key.clone();
         let object = object.clone();
-        let ours = blocking(move || {
-            if let Some(sidecar) = read_sidecar(&path)?
+        let kept = blocking(move || {
+            if let Some(Sidecar { metadata, .. }) = read_sidecar(&path)?
                 && path.try_exists()?
             {
-                return Ok(sidecar.metadata.sha256 == object.metadata.sha256);
+                let is_ours = object.is(&metadata.sha256, Some(&metadata.recipe_sha256));
+                let bytes = fs::metadata(&path)?.len();
+                return Ok(is_ours.then_some(Kept {
+                    bytes,
+                    sha256: metadata.sha256,
+                }));
             }
+            let kept = Kept {
+                bytes: bytes.len() as u64,
+                sha256: object.metadata.sha256.clone(),
+            };
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
@@ -68,15 +77,11 @@ impl Folder {
             };
             write_atomically(&sidecar_path(&path), &serde_json::to_vec(&sidecar)?)?;
             write_atomically(&path, &bytes)?;
-            Ok(true)
+            Ok(Some(kept))
         })
         .await
         .map_err(failed)?;
-        if ours {
-            Ok(())
-        } else {
-            Err(StorageError::Taken { key })
-        }
+        kept.ok_or(StorageError::Taken { key })
     }
 
     /// Fetches a picture.
@@ -234,6 +239,7 @@ mod tests {
                 seed: 1,
                 sha256,
             }),
+            is_signed: false,
         }
     }
 
@@ -273,6 +279,27 @@ mod tests {
         assert!(matches!(other, Err(StorageError::Taken { key }) if key == KEY));
         let stored = folder.get(KEY).await.expect("asked").expect("there");
         assert_eq!(body(stored).await, b"first");
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_was_signed_anew_is_the_one_that_is_stored() {
+        let root = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(root.path().to_owned());
+        let signed = |sha256| Object {
+            is_signed: true,
+            ..object(sha256)
+        };
+        let first = Bytes::from_static(b"first");
+        let kept = folder.put(&signed("s"), first.clone()).await.expect("put");
+        let anew = folder.put(&signed("t"), Bytes::from_static(b"anew, longer"));
+        assert_eq!(anew.await.expect("ours"), kept);
+        assert_eq!((kept.bytes, kept.sha256.as_str()), (5, "s"));
+        let stored = folder.get(KEY).await.expect("asked").expect("there");
+        assert_eq!(body(stored).await, first);
+        let mut other = signed("t");
+        other.metadata.recipe_sha256 = "another".into();
+        let other = folder.put(&other, Bytes::from_static(b"x")).await;
+        assert!(matches!(other, Err(StorageError::Taken { .. })));
     }
 
     #[tokio::test]

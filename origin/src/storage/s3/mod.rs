@@ -28,7 +28,7 @@ use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Object, StorageError, Stored};
+use super::{Kept, Object, StorageError, Stored};
 use crate::aws::Access;
 use crate::config::{Bucket, Encryption};
 
@@ -43,6 +43,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Files above this go in parts of this size.
 const PART: usize = 8 * 1024 * 1024;
 const DIGEST: &str = "sha256";
+const RECIPE: &str = "recipe-sha256";
 
 /// A bucket. Its client is made on first use, so that a service starts without credentials.
 #[derive(Debug)]
@@ -76,11 +77,12 @@ impl S3 {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<(), StorageError> {
+    pub async fn put(&self, object: &Object, bytes: Bytes) -> Result<Kept, StorageError> {
         if bytes.len() > PART {
             return multipart::put(self, object, &bytes).await;
         }
         let checksum = BASE64.encode(Sha256::digest(&bytes));
+        let length = bytes.len();
         let mut request = self
             .client()
             .await
@@ -101,23 +103,33 @@ impl S3 {
         }
         match request.body(ByteStream::from(bytes)).send().await {
             // The store has read the very bytes. A 200 alone may come from something in between.
-            Ok(stored) if stored.checksum_sha256() == Some(&checksum) => Ok(()),
-            Ok(_) => self.require_ours(object).await,
+            Ok(stored) if stored.checksum_sha256() == Some(&checksum) => Ok(Kept {
+                bytes: length as u64,
+                sha256: object.metadata.sha256.clone(),
+            }),
+            Ok(_) => self.require_ours(object, length).await,
             // Something is there: an earlier try of ours whose answer was lost, or a stranger.
-            Err(error) if status(&error) == Some(412) => self.require_ours(object).await,
+            Err(error) if status(&error) == Some(412) => self.require_ours(object, length).await,
             Err(error) => Err(unavailable("store", &object.key, error)),
         }
     }
 
-    /// Looks whether what is stored is the object.
-    async fn require_ours(&self, object: &Object) -> Result<(), StorageError> {
-        let stored = self.stored_digest(&object.key).await?;
-        if stored.as_ref() == Some(&object.metadata.sha256) {
-            Ok(())
-        } else {
-            Err(StorageError::Taken {
-                key: object.key.clone(),
-            })
+    /// Looks whether what is stored is the object, whose file has `length` bytes here.
+    async fn require_ours(&self, object: &Object, length: usize) -> Result<Kept, StorageError> {
+        let key = &object.key;
+        let head = self.client().await.head_object();
+        let head = head.bucket(&self.bucket.name).key(key).send().await;
+        let head = head.map_err(|error| unavailable("look at", key, error))?;
+        let metadata = head.metadata.unwrap_or_default();
+        let recipe = metadata.get(RECIPE).map(String::as_str);
+        match metadata.get(DIGEST) {
+            Some(sha256) if object.is(sha256, recipe) => Ok(Kept {
+                bytes: head
+                    .content_length
+                    .map_or(length as u64, |bytes| bytes as u64),
+                sha256: sha256.clone(),
+            }),
+            _ => Err(StorageError::Taken { key: key.clone() }),
         }
     }
 
@@ -247,20 +259,6 @@ impl S3 {
         Some(format!(
             "darkroom-retention={days}d&darkroom-visibility={visibility}"
         ))
-    }
-
-    /// The digest that was stored with an object.
-    async fn stored_digest(&self, key: &str) -> Result<Option<String>, StorageError> {
-        let head = self
-            .client()
-            .await
-            .head_object()
-            .bucket(&self.bucket.name)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| unavailable("look at", key, error))?;
-        Ok(head.metadata.and_then(|mut all| all.remove(DIGEST)))
     }
 
     async fn client(&self) -> &Client {

@@ -7,19 +7,19 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::{Object, PART, S3, StorageError, status, unavailable};
+use super::{Kept, Object, PART, S3, StorageError, status, unavailable};
 use crate::cause::chain;
 
 /// Stores a file in parts. Where that fails nothing of it is left, unless the process ends or the
 /// store goes away meanwhile: then [`super::S3::abort_uploads`] finds it.
-pub(super) async fn put(s3: &S3, object: &Object, bytes: &Bytes) -> Result<(), StorageError> {
+pub(super) async fn put(s3: &S3, object: &Object, bytes: &Bytes) -> Result<Kept, StorageError> {
     let upload = begin(s3, object).await?;
     let completed = match send(s3, object, &upload, bytes).await {
         Ok(parts) => complete(s3, object, &upload, parts).await,
         Err(error) => Err(error),
     };
     let Err(failure) = completed else {
-        return s3.require_ours(object).await;
+        return s3.require_ours(object, bytes.len()).await;
     };
     if let Err(error) = abort(s3, &object.key, &upload).await {
         let key = &object.key;
@@ -27,7 +27,7 @@ pub(super) async fn put(s3: &S3, object: &Object, bytes: &Bytes) -> Result<(), S
     }
     // What counts is what is there: of several tries to complete it the first may have gone
     // through, and its answer got lost.
-    match s3.require_ours(object).await {
+    match s3.require_ours(object, bytes.len()).await {
         Err(StorageError::Unavailable { .. }) => Err(failure),
         looked => looked,
     }

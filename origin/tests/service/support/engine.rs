@@ -24,6 +24,8 @@ pub struct StubEngine {
     pub pace: Duration,
     /// What decides its numbers beside the recipe, where not the same as with the others.
     pub device: &'static str,
+    /// What its files are: the end of its name.
+    files: &'static str,
     /// Prompts in the order in which they were prepared.
     prepared: Arc<Mutex<Vec<String>>>,
 }
@@ -51,6 +53,14 @@ impl StubEngine {
             ..Self::default()
         };
         (engine, gate)
+    }
+
+    /// An engine whose files are signed.
+    pub fn signing() -> Self {
+        Self {
+            files: "+files/2-c2pa",
+            ..Self::default()
+        }
     }
 
     /// An engine whose steps take that long.
@@ -150,7 +160,7 @@ impl Engine for StubEngine {
         Model {
             name: "stub".into(),
             revision: "r1".into(),
-            engine: "stub/1".into(),
+            engine: format!("stub/1{}", self.files),
             default: true,
             defaults: Defaults {
                 width: 64,

@@ -13,10 +13,12 @@ pub mod sse;
 pub mod tls;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use darkroom_credentials::Signer;
 use darkroom_origin::addresses::Addresses;
 use darkroom_origin::cloudfront::CloudFront;
 use darkroom_origin::housekeeping::KeeperOptions;
@@ -53,6 +55,7 @@ pub struct Setup {
     pub account_queue_share: u32,
     pub account_concurrency: u32,
     pub checkpoint_every: Option<Duration>,
+    pub signer: Option<Arc<Signer>>,
     pub storage: Option<Storage>,
     pub keeping: KeeperOptions,
     pub traces: Traces,
@@ -70,6 +73,7 @@ impl Default for Setup {
             account_queue_share: 100,
             account_concurrency: 0,
             checkpoint_every: None,
+            signer: None,
             storage: None,
             keeping: KeeperOptions::default(),
             traces: Traces::default(),
@@ -132,6 +136,7 @@ impl Origin {
             account_queue_share: setup.account_queue_share,
             account_concurrency: setup.account_concurrency,
             checkpoint_every: setup.checkpoint_every,
+            signer: setup.signer,
             database: databases::address(setup.shares.as_deref().unwrap_or(folder)).await,
             storage,
             keeping: setup.keeping,
