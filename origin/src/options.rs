@@ -36,6 +36,7 @@ impl TryFrom<Config> for ServiceOptions {
                 retention_days: config.retention_days,
                 restore_days: config.restore_days,
                 variant_widths: config.variant_widths,
+                variant_formats: config.variant_formats,
             },
             cloudfront: config.distribution.map(CloudFront::new),
             data_dir: config.data_dir,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
+use darkroom_shared::request::Format;
 use darkroom_shared::signature::Secret;
 use url::Url;
 
@@ -15,7 +16,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::reader::Reader;
 use super::settings;
-use super::values::{days, domain, operators, socket, web_address, widths};
+use super::values::{days, domain, operators, socket, variant_formats, web_address, widths};
 use crate::database::Address;
 
 /// What `darkroom serve` runs by.
@@ -55,6 +56,8 @@ pub struct Config {
     pub restore_days: u32,
     /// [`settings::VARIANT_WIDTHS`], in order.
     pub variant_widths: Vec<u32>,
+    /// [`settings::VARIANT_FORMATS`], in the order in which they are told.
+    pub variant_formats: Vec<Format>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
     /// [`settings::CLOUDFRONT_DISTRIBUTION`] and what belongs to it.
@@ -140,6 +143,7 @@ impl Config {
         let restore_days = reader.parse(&settings::RESTORE_DAYS, days);
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
+        let variant_formats = reader.parse(&settings::VARIANT_FORMATS, variant_formats);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
@@ -163,6 +167,7 @@ impl Config {
             retention_days: Some(retention_days?).filter(|days| *days > 0),
             restore_days: restore_days?,
             variant_widths: variant_widths?,
+            variant_formats: variant_formats?,
             cloudfront_domain,
             distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
@@ -225,6 +230,7 @@ pub(super) mod tests {
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),
             ("DARKROOM_VARIANT_WIDTHS", "256,wide"),
+            ("DARKROOM_VARIANT_FORMATS", "webp,gif"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();
         for name in layers.environment.keys() {

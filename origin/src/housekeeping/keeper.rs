@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use darkroom_shared::request::Format;
 use darkroom_shared::timestamp::UnixMillis;
 use tokio::sync::watch;
 
@@ -32,6 +33,8 @@ pub struct KeeperOptions {
     pub restore_days: u32,
     /// How wide smaller copies of them are, in pixels.
     pub variant_widths: Vec<u32>,
+    /// In which formats each of those widths is made.
+    pub variant_formats: Vec<Format>,
 }
 
 /// Keeps store and database in order.
