@@ -38,6 +38,7 @@ impl TryFrom<Config> for ServiceOptions {
                 restore_days: config.restore_days,
                 history_days: config.history_days,
                 variant_widths: config.variant_widths,
+                variant_formats: config.variant_formats,
             },
             cloudfront: config.distribution.map(CloudFront::new),
             data_dir: config.data_dir,

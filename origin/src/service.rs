@@ -185,6 +185,7 @@ impl Service {
             database: database.clone(),
             storage: Arc::clone(&storage),
             widths: options.keeping.variant_widths.clone(),
+            formats: options.keeping.variant_formats.clone(),
         };
         let invalidator = Invalidator {
             database: database.clone(),

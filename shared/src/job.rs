@@ -163,10 +163,12 @@ pub struct Image {
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<UnixMillis>,
-    /// Smaller copies, the smallest first; none until they are made.
+    /// Smaller copies, the smallest first, and of each size in every format that is made; none until
+    /// they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
-    /// Those of one media type, and behind them the picture itself, as HTML has it.
+    /// Those of one media type (WebP where it is made), and behind them the picture itself, as HTML
+    /// has it. A `source` of another media type lists the `variants` of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub srcset: Option<String>,
 }

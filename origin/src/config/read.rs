@@ -8,6 +8,7 @@ use std::time::Duration;
 use darkroom_credentials::Signer;
 use darkroom_sdxl::DeviceKind;
 use darkroom_shared::outside::Reach;
+use darkroom_shared::request::Format;
 use darkroom_shared::signature::Secret;
 use rustls::pki_types::CertificateDer;
 use url::Url;
@@ -19,7 +20,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::reader::Reader;
 use super::settings;
-use super::values::{days, domain, operators, socket, web_address, widths};
+use super::values::{days, domain, operators, socket, variant_formats, web_address, widths};
 use crate::database::Address;
 
 /// What `darkroom serve` runs by.
@@ -65,6 +66,8 @@ pub struct Config {
     pub history_days: Option<u32>,
     /// [`settings::VARIANT_WIDTHS`], in order.
     pub variant_widths: Vec<u32>,
+    /// [`settings::VARIANT_FORMATS`], in the order in which they are told.
+    pub variant_formats: Vec<Format>,
     /// [`settings::CLOUDFRONT`].
     pub cloudfront_domain: Option<String>,
     /// [`settings::CLOUDFRONT_DISTRIBUTION`] and what belongs to it.
@@ -159,6 +162,7 @@ impl Config {
         let history_days = reader.parse(&settings::HISTORY_DAYS, days);
         let bucket = reader.bucket(retention_days.filter(|days| *days > 0));
         let variant_widths = reader.parse(&settings::VARIANT_WIDTHS, widths);
+        let variant_formats = reader.parse(&settings::VARIANT_FORMATS, variant_formats);
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
@@ -186,6 +190,7 @@ impl Config {
             restore_days: restore_days?,
             history_days: Some(history_days?).filter(|days| *days > 0),
             variant_widths: variant_widths?,
+            variant_formats: variant_formats?,
             cloudfront_domain,
             distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
@@ -254,6 +259,7 @@ pub(super) mod tests {
             ("DARKROOM_RETENTION_DAYS", "-1"),
             ("DARKROOM_HISTORY_DAYS", "a month"),
             ("DARKROOM_VARIANT_WIDTHS", "256,wide"),
+            ("DARKROOM_VARIANT_FORMATS", "webp,gif"),
         ]);
         let message = Config::read(&layers).expect_err("refused").to_string();
         for name in layers.environment.keys() {

@@ -87,7 +87,9 @@ settings! {
     HISTORY_DAYS = "DARKROOM_HISTORY_DAYS", "history_days", Some("history-days"), "30",
         "Days after a job's end that its events and the log of its webhooks are kept; its end, its recipe and its pictures stay. 0 keeps all of it for good.";
     VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "256,512",
-        "Widths in pixels of the smaller copies (WebP) that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
+        "Widths in pixels of the smaller copies that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
+    VARIANT_FORMATS = "DARKROOM_VARIANT_FORMATS", "variant_formats", Some("variant-formats"), "webp",
+        "Formats of the smaller copies: `webp`, `avif`, or `webp,avif` for each copy as both. AVIF needs a `darkroom` that is built with `--features avif`, and takes a core some seconds for each copy.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
     CLOUDFRONT_DISTRIBUTION = "AWS_CLOUDFRONT_DISTRIBUTION_ID", "aws_cloudfront_distribution_id", Some("aws-cloudfront-distribution-id"), "",

@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use darkroom_shared::request::Format;
 use url::Url;
+
+use crate::housekeeping::COPY_FORMATS;
 
 pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -46,6 +49,22 @@ pub(super) fn widths(text: &str) -> Result<Vec<u32>, String> {
     })
 }
 
+/// In the order of [`COPY_FORMATS`], however they are written.
+pub(super) fn variant_formats(text: &str) -> Result<Vec<Format>, String> {
+    let named: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_made = |name: &&&str| COPY_FORMATS.iter().any(|format| format.as_str() == **name);
+    match named.iter().find(|name| !is_made(name)) {
+        None => {
+            let formats = COPY_FORMATS.iter().copied();
+            Ok(formats
+                .filter(|format| named.contains(&format.as_str()))
+                .collect())
+        }
+        Some(&"avif") => Err("write webp, or build `darkroom` with `--features avif`".to_owned()),
+        Some(_) => Err("write webp, avif or both, such as webp,avif".to_owned()),
+    }
+}
+
 pub(super) fn domain(text: &str) -> Result<String, String> {
     let is_domain = text.contains('.')
         && text
@@ -54,4 +73,22 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
     is_domain
         .then(|| text.to_owned())
         .ok_or_else(|| "write the domain alone, such as d111111abcdef8.cloudfront.net".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_of_copies_have_one_order() {
+        let all: Vec<&str> = COPY_FORMATS.iter().map(|format| format.as_str()).collect();
+        let backwards: Vec<&str> = all.iter().rev().chain(&all).copied().collect();
+        let read = variant_formats(&backwards.join(", "));
+        assert_eq!(read.as_deref(), Ok(COPY_FORMATS));
+        assert_eq!(variant_formats("webp"), Ok(vec![Format::Webp]));
+        assert_eq!(variant_formats("avif").is_ok(), cfg!(feature = "avif"));
+        for wrong in ["", "png", "webp,", "none", "WEBP"] {
+            assert!(variant_formats(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

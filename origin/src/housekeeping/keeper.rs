@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use darkroom_shared::request::Format;
 use darkroom_shared::timestamp::UnixMillis;
 use tokio::sync::watch;
 
@@ -37,6 +38,8 @@ pub struct KeeperOptions {
     pub history_days: Option<u32>,
     /// How wide smaller copies of them are, in pixels.
     pub variant_widths: Vec<u32>,
+    /// In which formats each of those widths is made.
+    pub variant_formats: Vec<Format>,
 }
 
 /// Keeps store and database in order.

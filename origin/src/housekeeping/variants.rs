@@ -1,22 +1,19 @@
 //! Smaller copies of pictures, made once the picture itself is stored: for lists, and for screens
 //! that need no more. Nobody waits for them, and no picture fails by them.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkroom_shared::key::variant_key;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Format;
 use futures_util::TryStreamExt as _;
-use image::imageops::{FilterType, resize};
-use image::{ImageReader, RgbImage};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::HousekeepingError;
+use super::copies::{Copy, copies};
 use crate::cause::chain;
 use crate::clock;
 use crate::database::{Database, DatabaseError, StoredVariant, WithoutVariants};
@@ -27,8 +24,6 @@ use crate::storage::{About, Metadata, Object, Storage, StorageError};
 const LEASE: Duration = Duration::from_mins(2);
 /// How often it is looked whether there are new pictures.
 const POLL: Duration = Duration::from_secs(2);
-/// Where the eye sees no loss in a copy (0 to 100).
-const QUALITY: f32 = 80.0;
 
 /// Makes smaller copies.
 #[derive(Clone, Debug)]
@@ -39,28 +34,8 @@ pub struct VariantMaker {
     pub storage: Arc<Storage>,
     /// How wide they are, in pixels: of each picture, those that are smaller than it.
     pub widths: Vec<u32>,
-}
-
-/// A copy that is to be stored.
-struct Copy {
-    stored: StoredVariant,
-    file: Vec<u8>,
-}
-
-/// A picture of which there can be no copies.
-#[derive(Debug, thiserror::Error)]
-enum CopyError {
-    #[error("the picture cannot be read")]
-    Read(#[from] std::io::Error),
-    #[error("the picture cannot be decoded")]
-    Decode(#[from] image::ImageError),
-    #[error("WebP does not take a copy {width} wide: {error:?}")]
-    Encode {
-        width: u32,
-        error: webp::WebPEncodingError,
-    },
-    #[error("`{key}` is no picture's name")]
-    Key { key: String },
+    /// In which formats each width is made, in the order in which they are told.
+    pub formats: Vec<Format>,
 }
 
 impl VariantMaker {
@@ -106,8 +81,8 @@ impl VariantMaker {
             // What is not there is the reconciler's to report.
             return Ok(true);
         };
-        let key = image.key.clone();
-        let copies = spawn_blocking(move || copies(&key, &file, &widths)).await;
+        let (key, formats) = (image.key.clone(), self.formats.clone());
+        let copies = spawn_blocking(move || copies(&key, &file, &widths, &formats)).await;
         let copies = copies.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()));
         let copies = copies.unwrap_or_else(|error| {
             // No later try would do better: it has none for good.
@@ -187,34 +162,4 @@ impl VariantMaker {
         }
         Ok(variants)
     }
-}
-
-/// A picture's copies as WebP, in the order of their widths.
-fn copies(key: &str, file: &[u8], widths: &[u32]) -> Result<Vec<Copy>, CopyError> {
-    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format()?;
-    let picture = reader.decode()?.into_rgb8();
-    let copies = widths.iter().map(|width| copy(key, &picture, *width));
-    copies.collect()
-}
-
-fn copy(key: &str, picture: &RgbImage, width: u32) -> Result<Copy, CopyError> {
-    let height = u64::from(width) * u64::from(picture.height()) / u64::from(picture.width().max(1));
-    let height = (height as u32).max(1);
-    let smaller = resize(picture, width, height, FilterType::Lanczos3);
-    let encoder = webp::Encoder::from_rgb(&smaller, width, height);
-    let file = encoder
-        .encode_simple(false, QUALITY)
-        .map_err(|error| CopyError::Encode { width, error })?;
-    let name = variant_key(key, width, Format::Webp);
-    Ok(Copy {
-        stored: StoredVariant {
-            key: name.ok_or_else(|| CopyError::Key {
-                key: key.to_owned(),
-            })?,
-            width,
-            height,
-            content_type: Format::Webp.content_type().to_owned(),
-        },
-        file: file.to_vec(),
-    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use darkroom_origin::database::Database;
-use darkroom_origin::housekeeping::{KeeperOptions, Purge};
+use darkroom_origin::housekeeping::{COPY_FORMATS, KeeperOptions, Purge};
 use darkroom_origin::storage::{Folder, Storage};
 use serde_json::json;
 
@@ -13,13 +13,28 @@ use crate::support::call::Call;
 use crate::support::{Origin, Setup, database, databases, until};
 
 #[tokio::test]
-async fn images_go_when_their_time_is_over_and_not_before() {
+async fn images_go_with_their_copies_when_their_time_is_over_and_not_before() {
     let folder = tempfile::tempdir().expect("folder");
-    let first = Origin::start_in(folder.path(), Setup::default()).await;
+    let setup = Setup {
+        keeping: KeeperOptions {
+            variant_widths: vec![16],
+            variant_formats: COPY_FORMATS.to_vec(),
+            ..KeeperOptions::default()
+        },
+        ..Setup::default()
+    };
+    let first = Origin::start_in(folder.path(), setup).await;
     let mut images = Vec::new();
     for seed in [1, 2] {
         let id = first.submit(&json!({ "prompt": "p", "seed": seed })).await;
-        images.push(first.finished(&id).await["images"][0].clone());
+        let mut image = first.finished(&id).await["images"][0].clone();
+        let path = format!("/api/images/{}", image["id"].as_str().expect("text"));
+        until(async || {
+            image = first.call(Call::get(&path)).await.json().await;
+            image.get("variants").is_some()
+        })
+        .await;
+        images.push(image);
     }
     first.stop().await;
     let text = |index: usize, name: &str| {
@@ -57,12 +72,17 @@ async fn images_go_when_their_time_is_over_and_not_before() {
     // The origin's own housekeeping may have been first, and be at it.
     let now = darkroom_origin::clock::now();
     purge.all(now).await.expect("purged");
-    let holds = async |index| {
-        let held = purge.storage.holds(&text(index, "key")).await;
-        held.expect("asked")
+    let held = async |index: usize| {
+        let copies = images[index]["variants"].as_array().expect("variants");
+        let mut held = 0;
+        for object in copies.iter().chain([&images[index]]) {
+            let key = object["key"].as_str().expect("text");
+            held += usize::from(purge.storage.holds(key).await.expect("asked"));
+        }
+        held
     };
-    until(async || !holds(0).await).await;
-    assert!(holds(1).await);
+    until(async || held(0).await == 0).await;
+    assert_eq!(held(1).await, 1 + COPY_FORMATS.len());
     purge.database.close().await;
     origin.stop().await;
 }

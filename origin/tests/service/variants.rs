@@ -1,15 +1,17 @@
 //! Smaller copies of pictures.
 
 use axum::http::{Method, StatusCode};
-use darkroom_origin::housekeeping::KeeperOptions;
+use darkroom_origin::database::Database;
+use darkroom_origin::housekeeping::{COPY_FORMATS, KeeperOptions, Reconciler, Report, Scope};
 use darkroom_origin::storage::{Folder, Storage};
-use darkroom_shared::key::aside_key;
+use darkroom_shared::key::{aside_key, variant_key};
+use darkroom_shared::request::Format;
 use image::GenericImageView as _;
 use serde_json::{Value, json};
 
 use crate::support::bucket::{Mood, TestBucket};
 use crate::support::call::Call;
-use crate::support::{Origin, Setup, until};
+use crate::support::{Origin, Setup, databases, until};
 
 fn setup(storage: Option<Storage>) -> Setup {
     Setup {
@@ -17,10 +19,17 @@ fn setup(storage: Option<Storage>) -> Setup {
         keeping: KeeperOptions {
             // The stub's pictures are 64 wide.
             variant_widths: vec![32, 16, 64, 100],
+            variant_formats: COPY_FORMATS.to_vec(),
             ..KeeperOptions::default()
         },
         ..Setup::default()
     }
+}
+
+/// The copies that each picture has then.
+fn expected() -> impl Iterator<Item = (u32, Format)> {
+    let formats = |width| COPY_FORMATS.iter().map(move |format| (width, *format));
+    [16, 32].into_iter().flat_map(formats)
 }
 
 async fn made(origin: &Origin, visibility: &str) -> Value {
@@ -50,10 +59,19 @@ async fn a_picture_has_smaller_copies_which_go_with_it() {
     let origin = Origin::start(setup(None)).await;
     let image = with_copies(&origin, &made(&origin, "public").await).await;
     let variants = image["variants"].as_array().expect("variants");
-    let widths: Vec<_> = variants.iter().map(|copy| &copy["width"]).collect();
-    assert_eq!(widths, [16, 32]);
+    let told: Vec<_> = variants
+        .iter()
+        .map(|copy| json!([copy["width"], copy["content_type"]]))
+        .collect();
+    let all: Vec<_> = expected()
+        .map(|(width, format)| json!([width, format.content_type()]))
+        .collect();
+    assert_eq!(told, all);
+    // An element does not choose by media type: its list is of one.
+    let is_webp = |copy: &&Value| copy["content_type"] == "image/webp";
     let srcset: Vec<String> = variants
         .iter()
+        .filter(is_webp)
         .chain([&image])
         .map(|copy| format!("{} {}w", text(copy, "url"), copy["width"]))
         .collect();
@@ -65,10 +83,15 @@ async fn a_picture_has_smaller_copies_which_go_with_it() {
     for copy in variants {
         let answer = fetch(copy).await;
         assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(answer.header("content-type"), "image/webp");
-        let file = image::load_from_memory(&answer.bytes().await).expect("WebP");
-        assert_eq!(copy["width"], file.dimensions().0);
-        assert_eq!(copy["height"], file.dimensions().1);
+        assert_eq!(answer.header("content-type"), text(copy, "content_type"));
+        let file = answer.bytes().await;
+        if is_webp(&copy) {
+            let file = image::load_from_memory(&file).expect("WebP");
+            assert_eq!(copy["width"], file.dimensions().0);
+            assert_eq!(copy["height"], file.dimensions().1);
+        } else {
+            assert!(file[4..].starts_with(b"ftypavif"));
+        }
     }
     let path = format!("/api/images/{}", text(&image, "id"));
     let deleted = origin.call(Call::delete(&path)).await.json().await;
@@ -108,7 +131,8 @@ async fn copies_that_the_store_did_not_take_hold_nobody_up_and_are_made_later() 
         .expect("over");
     let next = Origin::start_in(folder.path(), setup(Some(bucket.storage()))).await;
     let image = with_copies(&next, &image).await;
-    assert_eq!(image["variants"].as_array().map(Vec::len), Some(2));
+    let copies = image["variants"].as_array().map(Vec::len);
+    assert_eq!(copies, Some(expected().count()));
     next.stop().await;
 }
 
@@ -125,8 +149,10 @@ async fn a_private_pictures_copies_are_private_and_theirs_to_choose_whose_addres
     })
     .await;
     assert!(shown.get("srcset").is_none());
-    for (width, copy) in [(16, &shown["variants"][0]), (32, &shown["variants"][1])] {
-        let key = text(&image, "key").replace(".png", &format!("-w{width}.webp"));
+    let copies = shown["variants"].as_array().expect("variants");
+    assert_eq!(copies.len(), expected().count());
+    for ((width, format), copy) in expected().zip(copies) {
+        let key = variant_key(text(&image, "key"), width, format).expect("a picture's");
         assert_eq!(copy["key"], key);
         let answer = origin.call(Call::get(&format!("/{key}"))).await;
         assert_eq!(answer.status, StatusCode::OK);
@@ -195,5 +221,39 @@ async fn smaller_copies_come_back_with_their_picture() {
     assert_eq!(restored.status, StatusCode::OK);
     assert_eq!(with_copies(&origin, &image).await, image);
     all_are(StatusCode::OK).await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn copies_are_orphans_only_without_their_picture() {
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = Origin::start_in(folder.path(), setup(None)).await;
+    let image = with_copies(&origin, &made(&origin, "public").await).await;
+    let address = databases::address(folder.path()).await;
+    let reconciler = Reconciler {
+        database: Database::open(&address).await.expect("opened"),
+        storage: Storage::Folder(Folder::new(folder.path().join("objects"))).into(),
+    };
+    let look = async |scope| {
+        let mut report = Report::default();
+        let objects = reconciler.objects(scope, i64::MAX, &mut report);
+        objects.await.expect("looked through");
+        report
+    };
+    let copies = expected().count() as u64;
+    let found = look(Scope::Known).await;
+    assert_eq!((found.objects, found.removed), (1 + copies, 0));
+
+    // As if it had been deleted by one that did not get to the store.
+    let mut rows = crate::support::database(folder.path()).await;
+    sqlx::query("UPDATE images SET deleted_at = 1, purged_at = 1 WHERE id = $1")
+        .bind(text(&image, "id"))
+        .execute(&mut rows)
+        .await
+        .expect("deleted");
+    let found = look(Scope::Known).await;
+    assert_eq!((found.objects, found.removed), (1 + copies, 1 + copies));
+    assert_eq!(look(Scope::Known).await.objects, 0);
+    reconciler.database.close().await;
     origin.stop().await;
 }
