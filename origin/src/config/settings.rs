@@ -89,7 +89,7 @@ settings! {
     VARIANT_WIDTHS = "DARKROOM_VARIANT_WIDTHS", "variant_widths", Some("variant-widths"), "256,512",
         "Widths in pixels of the smaller copies that are made of each picture once it is stored, of those that are smaller than it; `none` makes none.";
     VARIANT_FORMATS = "DARKROOM_VARIANT_FORMATS", "variant_formats", Some("variant-formats"), "webp",
-        "Formats of the smaller copies: `webp`, `avif`, or `webp,avif` for each copy as both. AVIF needs a `darkroom` that is built with `--features avif`, and takes a core some seconds for each copy.";
+        "Formats of the smaller copies: `webp`, `avif`, or `webp,avif` for each copy as both. AVIF takes a core some seconds for each copy.";
     CLOUDFRONT = "AWS_CLOUDFRONT_DOMAIN", "aws_cloudfront_domain", Some("aws-cloudfront-domain"), "",
         "CloudFront's domain: the pictures' URLs become `https://DOMAIN/KEY`.";
     CLOUDFRONT_DISTRIBUTION = "AWS_CLOUDFRONT_DISTRIBUTION_ID", "aws_cloudfront_distribution_id", Some("aws-cloudfront-distribution-id"), "",

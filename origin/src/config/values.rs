@@ -60,7 +60,6 @@ pub(super) fn variant_formats(text: &str) -> Result<Vec<Format>, String> {
                 .filter(|format| named.contains(&format.as_str()))
                 .collect())
         }
-        Some(&"avif") => Err("write webp, or build `darkroom` with `--features avif`".to_owned()),
         Some(_) => Err("write webp, avif or both, such as webp,avif".to_owned()),
     }
 }
@@ -86,7 +85,7 @@ mod tests {
         let read = variant_formats(&backwards.join(", "));
         assert_eq!(read.as_deref(), Ok(COPY_FORMATS));
         assert_eq!(variant_formats("webp"), Ok(vec![Format::Webp]));
-        assert_eq!(variant_formats("avif").is_ok(), cfg!(feature = "avif"));
+        assert_eq!(variant_formats("avif"), Ok(vec![Format::Avif]));
         for wrong in ["", "png", "webp,", "none", "WEBP"] {
             assert!(variant_formats(wrong).is_err(), "{wrong:?}");
         }

@@ -7,7 +7,6 @@ use darkroom_shared::request::Format;
 use image::imageops::{FilterType, resize};
 use image::{ImageReader, RgbImage};
 
-#[cfg(feature = "avif")]
 use super::avif::avif;
 use crate::database::StoredVariant;
 
@@ -15,11 +14,7 @@ use crate::database::StoredVariant;
 const WEBP_QUALITY: f32 = 80.0;
 /// The formats that copies may have, in the order in which they are made and told. A `srcset` lists
 /// those of the first that is made.
-pub const COPY_FORMATS: &[Format] = &[
-    Format::Webp,
-    #[cfg(feature = "avif")]
-    Format::Avif,
-];
+pub const COPY_FORMATS: &[Format] = &[Format::Webp, Format::Avif];
 
 /// A copy that is to be stored.
 pub(super) struct Copy {
@@ -39,7 +34,6 @@ pub(super) enum CopyError {
         width: u32,
         error: webp::WebPEncodingError,
     },
-    #[cfg(feature = "avif")]
     #[error("AVIF does not take a copy {width} wide")]
     Avif { width: u32, source: ravif::Error },
     #[error("no copies are made as {}", .0.as_str())]
@@ -76,7 +70,6 @@ fn copy(key: &str, picture: &RgbImage, format: Format) -> Result<Copy, CopyError
     let (width, height) = picture.dimensions();
     let file = match format {
         Format::Webp => webp(picture)?,
-        #[cfg(feature = "avif")]
         Format::Avif => avif(picture).map_err(|source| CopyError::Avif { width, source })?,
         format => return Err(CopyError::Format(format)),
     };

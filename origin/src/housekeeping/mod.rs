@@ -6,7 +6,6 @@
 //! Everything here begins with a row that says what is to be done, and ends with one that says that
 //! it was: a process that dies in between leaves the work to the next, here or elsewhere.
 
-#[cfg(feature = "avif")]
 mod avif;
 mod copies;
 mod invalidator;

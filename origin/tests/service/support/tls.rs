@@ -1,5 +1,5 @@
 //! A server whose certificate is of an authority that the system does not know.
-//! `scripts/fixtures/make_certificates` has made both.
+//! `scripts/fixtures/make_receiver_certificate` has made both.
 
 use std::io;
 use std::net::SocketAddr;
