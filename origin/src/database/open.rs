@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::address::{SqliteFile, server};
 use super::dialect::{Dialect, Postgres, Sqlite};
 use super::{Address, DatabaseError, nonces};
+use crate::webhooks::SealingKeys;
 
 /// Connections of `SQLite` that read: who reads waits for nobody.
 const READERS: u32 = 4;
@@ -62,6 +63,8 @@ pub struct Database {
     /// none from reading.
     writer: AnyPool,
     pub(super) nonces: AnyPool,
+    /// What signing secrets are sealed with.
+    pub(super) sealing: SealingKeys,
     /// The server that tells of changes, where there is one.
     pub(super) server: Option<SecretString>,
 }
@@ -98,6 +101,7 @@ impl Database {
             readers: open(file, READERS, DURABLE).await?,
             writer,
             nonces,
+            sealing: SealingKeys::default(),
             server: None,
         })
     }
@@ -114,6 +118,7 @@ impl Database {
             readers: pool.clone(),
             writer: pool,
             nonces: open(NONCE_CONNECTIONS, PUNCTUAL_AND_FORGETFUL).await?,
+            sealing: SealingKeys::default(),
             server: Some(url.clone()),
         })
     }

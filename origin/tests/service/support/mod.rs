@@ -24,6 +24,7 @@ use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_origin::traces::Traces;
+use darkroom_origin::webhooks::SealingKeys;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
@@ -58,6 +59,7 @@ pub struct Setup {
     pub traces: Traces,
     pub cloudfront: Option<CloudFront>,
     pub outbound: Outbound,
+    pub webhook_keys: SealingKeys,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -75,6 +77,7 @@ impl Default for Setup {
             traces: Traces::default(),
             cloudfront: None,
             outbound: outbound(),
+            webhook_keys: SealingKeys::default(),
             shares: None,
         }
     }
@@ -138,6 +141,7 @@ impl Origin {
             cloudfront: setup.cloudfront,
             data_dir: folder.to_owned(),
             outbound: setup.outbound,
+            webhook_keys: setup.webhook_keys,
             traces: setup.traces,
         };
         let engine = setup.engine;
