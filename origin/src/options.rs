@@ -47,6 +47,7 @@ impl TryFrom<Config> for ServiceOptions {
                 SystemLookup,
                 &config.outbound_ca,
             )?,
+            webhook_keys: config.webhook_keys,
             traces: Traces::default(),
         })
     }

@@ -32,7 +32,7 @@ use crate::spool::{Spool, SpoolError};
 use crate::storage::Storage;
 use crate::traces::Traces;
 use crate::vital::Vital;
-use crate::webhooks::Deliverer;
+use crate::webhooks::{Deliverer, SealingKeys};
 
 /// How long a step may go on after the service has stopped: a process is often killed half a
 /// minute after it was told to end.
@@ -70,6 +70,8 @@ pub struct ServiceOptions {
     pub data_dir: PathBuf,
     /// How servers that callers name are reached.
     pub outbound: Outbound,
+    /// What webhooks' signing secrets are sealed with in the database.
+    pub webhook_keys: SealingKeys,
     /// Where spans go.
     pub traces: Traces,
 }
@@ -119,6 +121,11 @@ impl Service {
         load: impl FnOnce() -> Result<Box<dyn Engine>, EngineFailure> + Send + 'static,
     ) -> Result<Self, StartError> {
         let database = Database::open(&options.database).await?;
+        let database = database.sealing_with(options.webhook_keys);
+        if let Err(error) = database.seal_signing_secrets().await {
+            // Pictures are made all the same.
+            tracing::error!(error = chain(&error), "signing secrets are not sealed");
+        }
         let machine = machine::id(&options.data_dir)?;
         let spool = Spool::open(&options.data_dir.join("spool"))?;
         let released = database.release(&machine, database.now().await?).await?;

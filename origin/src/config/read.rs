@@ -22,6 +22,7 @@ use super::reader::Reader;
 use super::settings;
 use super::values::{days, domain, operators, socket, variant_formats, web_address, widths};
 use crate::database::Address;
+use crate::webhooks::SealingKeys;
 
 /// What `darkroom serve` runs by.
 #[derive(Clone, Debug)]
@@ -74,6 +75,8 @@ pub struct Config {
     pub distribution: Option<Distribution>,
     /// [`settings::ALLOWED_NETWORKS`].
     pub allowed_networks: Reach,
+    /// [`settings::WEBHOOK_KEYS`].
+    pub webhook_keys: SealingKeys,
     /// [`settings::OUTBOUND_CA`].
     pub outbound_ca: Vec<CertificateDer<'static>>,
     /// [`settings::LOG`].
@@ -166,6 +169,7 @@ impl Config {
         let cloudfront_domain = reader.optional(&settings::CLOUDFRONT, domain);
         let distribution = reader.distribution();
         let allowed_networks = reader.optional(&settings::ALLOWED_NETWORKS, Reach::parse);
+        let webhook_keys = reader.optional_secret(&settings::WEBHOOK_KEYS, SealingKeys::parse);
         let outbound_ca = reader.optional(&settings::OUTBOUND_CA, authorities);
         let log = reader.log();
         Some(Self {
@@ -194,6 +198,7 @@ impl Config {
             cloudfront_domain,
             distribution,
             allowed_networks: allowed_networks.unwrap_or_default(),
+            webhook_keys: webhook_keys.unwrap_or_default(),
             outbound_ca: outbound_ca.unwrap_or_default(),
             log: log?,
             data_dir: data_dir?,
@@ -254,6 +259,7 @@ pub(super) mod tests {
             ("AWS_CLOUDFRONT_ENDPOINT", "cloudfront"),
             ("DARKROOM_ALLOWED_NETWORKS", "10.0.0.0/33"),
             ("DARKROOM_OUTBOUND_CA", "/nowhere.pem"),
+            ("DARKROOM_WEBHOOK_KEYS", "a:hush"),
             ("DARKROOM_LOG", "=,="),
             ("DARKROOM_S3_SSE", "rot13"),
             ("DARKROOM_RETENTION_DAYS", "-1"),

@@ -98,6 +98,8 @@ settings! {
         "Address of another server that is told as CloudFront is.";
     ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",
         "Networks that webhooks and pictures' addresses may lead to although they are not public, without TLS too: `10.0.0.0/8,127.0.0.1`, say. Give the edge the same as `ALLOWED_NETWORKS`.";
+    WEBHOOK_KEYS = "DARKROOM_WEBHOOK_KEYS", "webhook_keys", None, "",
+        "Keys that webhooks' signing secrets are encrypted with in the database (AES-256-GCM), `id:key[,id:key]`, each key 64 hexadecimal digits: the first encrypts, all decrypt, so that they rotate. A service that starts encrypts anew what the first key has not. Without one the secrets are there as they are. The same on all origins that share a database: a new key goes to all of them as the second before it is the first of any.";
     OUTBOUND_CA = "DARKROOM_OUTBOUND_CA", "outbound_ca", Some("outbound-ca"), "",
         "File (PEM) of certificate authorities that webhooks' receivers and servers of pictures may have their certificates from, besides those that the system trusts.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::webhooks::SealError;
+
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -44,6 +46,9 @@ pub enum DatabaseError {
     /// A recipe cannot be written.
     #[error("the recipe cannot be written as JSON")]
     Recipe(#[source] serde_json::Error),
+    /// A signing secret cannot be read or kept.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     /// The system has no random numbers.
     #[error("the system has no random numbers for a secret")]
     Random(#[from] getrandom::Error),

@@ -13,6 +13,7 @@ use super::connection::{Pool, Transaction};
 use super::dialect::{Dialect, Postgres, Sqlite};
 use super::probe::Probe;
 use super::{Address, DatabaseError, nonces};
+use crate::webhooks::SealingKeys;
 
 /// Connections of `SQLite` that read: who reads waits for nobody.
 const READERS: u32 = 4;
@@ -68,6 +69,8 @@ pub struct Database {
     /// none from reading.
     writer: Pool,
     pub(super) nonces: Pool,
+    /// What signing secrets are sealed with.
+    pub(super) sealing: SealingKeys,
     /// The server that tells of changes, where there is one.
     pub(super) server: Option<SecretString>,
     probe: Arc<Probe>,
@@ -107,6 +110,7 @@ impl Database {
             readers: open(file, READERS, DURABLE).await?,
             writer,
             nonces,
+            sealing: SealingKeys::default(),
             server: None,
             probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })
@@ -131,6 +135,7 @@ impl Database {
             readers: pool.clone(),
             writer: pool,
             nonces: open(NONCE_CONNECTIONS, PUNCTUAL_AND_FORGETFUL).await?,
+            sealing: SealingKeys::default(),
             server: Some(url.clone()),
             probe: Arc::new(Probe::new(PROBE_GOOD_FOR)),
         })

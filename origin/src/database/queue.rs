@@ -75,7 +75,7 @@ pub struct ClaimedJob {
     pub checkpoint: Option<FoundCheckpoint>,
     /// Previews of each.
     pub previews: u32,
-    /// How long it waited to be begun; `None` where it was begun before.
+    /// How long it waited for its first claim; `None` where this is a later one.
     pub waited: Option<Duration>,
     /// Where its spans go on.
     pub trace: Option<TraceParent>,
@@ -169,7 +169,8 @@ impl Database {
             return Ok(None);
         };
         let lease = Lease { job, token };
-        let is_begun = begun > 0;
+        // What versions before this one claimed had tokens that were numbers alone.
+        let is_first = lease.claims() == 1 && begun == 0;
         let recipe: Recipe = match serde_json::from_str(&recipe) {
             Ok(recipe) => recipe,
             Err(source) => {
@@ -197,9 +198,10 @@ impl Database {
             return Ok(Some(Claim::Complete { job: lease.job }));
         }
         let start = starts::get(&mut transaction, &lease.job, &recipe).await?;
-        let checkpoint = match is_begun {
-            false => None,
-            true => checkpoints::get(&mut transaction, &lease.job).await?,
+        let checkpoint = if is_first {
+            None
+        } else {
+            checkpoints::get(&mut transaction, &lease.job).await?
         };
         events::append(&mut transaction, &lease.job, events::PROGRESS, now).await?;
         transaction.commit().await?;
@@ -211,7 +213,7 @@ impl Database {
             start,
             checkpoint,
             previews: previews as u32,
-            waited: (!is_begun)
+            waited: is_first
                 .then(|| Duration::from_millis(now.saturating_sub(created_at).max(0) as u64)),
             trace: trace.as_deref().and_then(TraceParent::parse),
         }))))

@@ -7,12 +7,56 @@ use darkroom_shared::webhook::SigningSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Database, DatabaseError};
-use crate::webhooks::fresh_secret;
+use crate::webhooks::{SealingKeys, fresh_secret};
 
 /// How long a secret goes on signing beside the one that took its place.
 const GRACE: Duration = Duration::from_hours(24);
 
 impl Database {
+    /// The same database, whose signing secrets are sealed with `keys`.
+    #[must_use]
+    pub fn sealing_with(mut self, keys: SealingKeys) -> Self {
+        self.sealing = keys;
+        self
+    }
+
+    /// Seals the signing secrets anew that are not sealed with the first key; how many those were.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]: those that open with no key stay as they are, and so do others behind them.
+    pub async fn seal_signing_secrets(&self) -> Result<usize, DatabaseError> {
+        let rows: Vec<(String, String, Option<String>)> =
+            sqlx::query_as("SELECT account, secret, previous FROM webhook_secrets")
+                .fetch_all(&self.readers)
+                .await?;
+        let is_current = |stored: &String| self.sealing.is_current(stored);
+        let mut sealed = 0;
+        for (account, secret, previous) in rows {
+            if is_current(&secret) && previous.as_ref().is_none_or(is_current) {
+                continue;
+            }
+            let anew = |stored: &String| -> Result<String, DatabaseError> {
+                let secret = self.sealing.open(&account, stored)?;
+                Ok(self.sealing.seal(&account, secret.expose_secret())?)
+            };
+            let mut transaction = self.write().await?;
+            // Unless it was rotated meanwhile, which seals it.
+            sqlx::query(
+                "UPDATE webhook_secrets SET secret = $1, previous = $2
+                 WHERE account = $3 AND secret = $4",
+            )
+            .bind(anew(&secret)?)
+            .bind(previous.as_ref().map(anew).transpose()?)
+            .bind(&account)
+            .bind(&secret)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            sealed += 1;
+        }
+        Ok(sealed)
+    }
+
     /// An account's secret, made where there is none yet.
     ///
     /// # Errors
@@ -44,7 +88,7 @@ impl Database {
              RETURNING previous_until",
         )
         .bind(account)
-        .bind(fresh.expose_secret())
+        .bind(self.sealing.seal(account, fresh.expose_secret())?)
         .bind(now + GRACE.as_millis() as i64)
         .fetch_one(&mut *transaction)
         .await?;
@@ -79,7 +123,7 @@ impl Database {
              ON CONFLICT (account) DO NOTHING",
         )
         .bind(account)
-        .bind(fresh.expose_secret())
+        .bind(self.sealing.seal(account, fresh.expose_secret())?)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -94,10 +138,12 @@ impl Database {
         .bind(account)
         .fetch_optional(&self.readers)
         .await?;
-        Ok(row.map(|(secret, previous, until)| {
-            let previous = previous.map(SecretString::from).zip(until);
-            (secret.into(), previous)
-        }))
+        let Some((secret, previous, until)) = row else {
+            return Ok(None);
+        };
+        let open = |stored: &String| self.sealing.open(account, stored);
+        let previous = previous.as_ref().map(open).transpose()?;
+        Ok(Some((open(&secret)?, previous.zip(until))))
     }
 }
 

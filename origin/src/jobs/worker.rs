@@ -192,6 +192,10 @@ impl Worker {
             .of(lease, &task.image.id, numbers.as_deref());
         let begun = Instant::now();
         let (mut prepared, mut last) = (begun, begun);
+        // What is to be done with the last step but one, where that is none.
+        if task.is_last() && steps == 1 && ahead.is_none() {
+            *ahead = self.claimer.ahead(engine);
+        }
         let mut on_step = |step: &Step<'_>| {
             prepared = step.prepared;
             // Before the first step the engine reads the words.

@@ -2,7 +2,42 @@
 
 use serde_json::Value;
 
-use crate::support::{SECRETS, darkroom, run};
+use crate::support::{Running, SECRETS, answer, darkroom, run, send, serve};
+
+#[test]
+fn reconcile_removes_what_no_image_has_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("folder");
+    let running = Running::start(serve(folder.path()));
+    let job = br#"{"prompt":"p","width":64,"height":64,"steps":1}"#;
+    let accepted = send(&running.address, "POST", "/api/media/generate-image", job);
+    assert!(accepted.starts_with("HTTP/1.1 20"), "{accepted}");
+    running.logs("the job has succeeded");
+    drop(running);
+    let objects = folder.path().join("objects/generated");
+    let orphan = objects.join("1-01234567-89ab-cdef-0123-456789abcdef.png");
+    std::fs::write(&orphan, b"x").expect("written");
+    let pictures = || std::fs::read_dir(&objects).expect("a folder").count();
+    let before = pictures();
+    let count = |command| {
+        let mut command = darkroom(command);
+        command
+            .env("DARKROOM_DATA_DIR", folder.path())
+            .env("DARKROOM_ORIGIN_SECRETS", SECRETS);
+        let (code, out, err) = run(&mut command);
+        assert_eq!(code, Some(0), "{err}");
+        let report: Value = serde_json::from_str(&out).expect("JSON");
+        ["unknown", "removed", "missing"].map(|name| report[name].as_u64().expect("a number"))
+    };
+    // What is young may belong to what is just being done.
+    assert_eq!(count(&["reconcile", "--json", "--apply"]), [0, 0, 0]);
+    let now = ["reconcile", "--json", "--grace", "0", "--apply"];
+    assert_eq!(count(&now), [1, 1, 0]);
+    assert!(!orphan.exists());
+    assert_eq!(pictures(), before - 1);
+    assert_eq!(count(&now), [0, 0, 0]);
+    let job = &answer(folder.path(), "jobs list")["items"][0];
+    assert_eq!(job["status"], "succeeded");
+}
 
 #[test]
 fn reconcile_says_what_does_not_belong_and_removes_nothing_by_a_database_that_knows_none_of_it() {

@@ -61,6 +61,21 @@ async fn the_next_jobs_words_are_encoded_before_the_present_one_has_ended() {
     origin.stop().await;
 }
 
+#[tokio::test]
+async fn the_next_job_is_claimed_while_one_of_a_single_step_is_made() {
+    let (engine, gate) = StubEngine::gated();
+    let origin = Origin::with(engine.clone()).await;
+    let present = origin.submit(&json!({ "prompt": "p", "steps": 1 })).await;
+    let next = origin.submit(&json!({ "prompt": "q" })).await;
+    until(async || engine.prepared() == ["q"]).await;
+    assert_eq!(gate.done(), 0);
+    gate.open();
+    for job in [present, next] {
+        assert_eq!(origin.finished(&job).await["status"], "succeeded");
+    }
+    origin.stop().await;
+}
+
 /// A job at its last step, and one that was claimed meanwhile.
 async fn claimed_ahead(engine: StubEngine, gate: &Gate) -> (Origin, [String; 2]) {
     let origin = Origin::with(engine.clone()).await;

@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom_origin::outbound::{Lookup, Outbound};
+use darkroom_origin::webhooks::SealingKeys;
 use darkroom_shared::outside::Reach;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -149,6 +150,53 @@ async fn a_receiver_must_prove_to_be_who_it_is_by_an_authority_that_is_trusted()
     assert_eq!(receiver.asked().len(), 0);
     assert_eq!(told("receiver.test", &ours).await, 204);
     assert_eq!(receiver.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn secrets_lie_sealed_and_keys_rotate() {
+    let folder = tempfile::tempdir().expect("folder");
+    let start = async |keys: &[&str]| {
+        let key = |id: &&str| format!("{id}:{}", id.repeat(64));
+        let keys: Vec<_> = keys.iter().map(key).collect();
+        let webhook_keys = if keys.is_empty() {
+            SealingKeys::default()
+        } else {
+            SealingKeys::parse(&keys.join(",")).expect("keys")
+        };
+        let setup = Setup {
+            webhook_keys,
+            ..Setup::default()
+        };
+        Origin::start_in(folder.path(), setup).await
+    };
+    let shown = async |keys: &[&str]| {
+        let origin = start(keys).await;
+        let of = async |caller| secret(&origin, Method::GET, caller).await["secret"].take();
+        let shown = (of("alice").await, of("bob").await);
+        origin.stop().await;
+        shown
+    };
+    let stored = async || -> Vec<(String, Option<String>)> {
+        let rows = sqlx::query_as("SELECT secret, previous FROM webhook_secrets");
+        let mut database = database(folder.path()).await;
+        rows.fetch_all(&mut database).await.expect("read")
+    };
+    let origin = start(&[]).await;
+    for _ in 0..2 {
+        secret(&origin, Method::POST, "alice").await;
+    }
+    origin.stop().await;
+    let plain = shown(&[]).await;
+    let rows = stored().await;
+    assert!(rows.iter().all(|(secret, _)| secret.starts_with("whsec_")));
+    for (keys, first) in [(&["a"][..], "a"), (&["b", "a"], "b"), (&["b"], "b")] {
+        assert_eq!(shown(keys).await, plain);
+        let sealed = |text: &String| text.starts_with(&format!("sealed:{first}:"));
+        let rows = stored().await;
+        assert_eq!(rows.iter().filter(|(secret, _)| sealed(secret)).count(), 2);
+        let previous = rows.iter().filter_map(|(_, previous)| previous.as_ref());
+        assert_eq!(previous.filter(|text| sealed(text)).count(), 1);
+    }
 }
 
 #[tokio::test]

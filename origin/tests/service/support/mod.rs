@@ -26,6 +26,7 @@ use darkroom_origin::outbound::{Outbound, SystemLookup};
 use darkroom_origin::service::{Service, ServiceOptions};
 use darkroom_origin::storage::{Folder, Storage};
 use darkroom_origin::traces::Traces;
+use darkroom_origin::webhooks::SealingKeys;
 use darkroom_shared::outside::Reach;
 use darkroom_shared::signature::Secret;
 use serde_json::Value;
@@ -61,6 +62,7 @@ pub struct Setup {
     pub traces: Traces,
     pub cloudfront: Option<CloudFront>,
     pub outbound: Outbound,
+    pub webhook_keys: SealingKeys,
     /// The folder whose database it shares, where not its own.
     pub shares: Option<PathBuf>,
 }
@@ -79,6 +81,7 @@ impl Default for Setup {
             traces: Traces::default(),
             cloudfront: None,
             outbound: outbound(),
+            webhook_keys: SealingKeys::default(),
             shares: None,
         }
     }
@@ -143,6 +146,7 @@ impl Origin {
             cloudfront: setup.cloudfront,
             data_dir: folder.to_owned(),
             outbound: setup.outbound,
+            webhook_keys: setup.webhook_keys,
             traces: setup.traces,
         };
         let engine = setup.engine;
