@@ -233,23 +233,26 @@ function joined(to) {
   });
 }
 
-test("a refusal for the first caller's deadline is not the others'", LIMIT, async () => {
-  const origin = new Held(edge);
-  const { key } = await edge.newKey();
-  const body = fresh();
-  const hurried = edge.generate(body, { headers: { "darkroom-deadline": "1" } });
-  const [first] = await origin.calls(1);
-  const hasJoined = joined(edge);
-  const patient = edge.generate(body, { key });
-  await hasJoined;
-  refuse(first.request, first.response, 429, "deadline_missed");
-  await problem(await hurried, 429, "deadline_missed");
-  const [, second] = await origin.calls(2);
-  assert.notEqual(second.job, first.job);
-  assert.equal(second.request.headers["darkroom-deadline"], undefined);
-  Held.finish(second);
-  assert.equal((await patient).status, 200);
-});
+// It is refused, or accepted and too late.
+for (const status of [429, 500]) {
+  test(`the first caller's deadline is not the others' (${status})`, LIMIT, async () => {
+    const origin = new Held(edge);
+    const { key } = await edge.newKey();
+    const body = fresh();
+    const hurried = edge.generate(body, { headers: { "darkroom-deadline": "1" } });
+    const [first] = await origin.calls(1);
+    const hasJoined = joined(edge);
+    const patient = edge.generate(body, { key });
+    await hasJoined;
+    refuse(first.request, first.response, status, "deadline_missed");
+    await problem(await hurried, status, "deadline_missed");
+    const [, second] = await origin.calls(2);
+    assert.notEqual(second.job, first.job);
+    assert.equal(second.request.headers["darkroom-deadline"], undefined);
+    Held.finish(second);
+    assert.equal((await patient).status, 200);
+  });
+}
 
 test("whoever joins with a deadline is told by then how the job stands", LIMIT, async () => {
   const origin = new Held(edge);

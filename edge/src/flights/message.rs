@@ -120,11 +120,11 @@ pub(super) fn is_made(outcome: &Outcome) -> bool {
 }
 
 /// Whether a job that was known is no more to be had: its pictures were deleted, it is one that
-/// its owner has left to others, or it was refused, for a deadline that was its first caller's
-/// alone.
+/// its owner has left to others, or it was refused or ended, for a deadline that was its first
+/// caller's alone.
 pub(super) fn is_gone(outcome: &Outcome) -> bool {
     match outcome {
-        Ok(answer) if answer.status == Code::DeadlineMissed.status() => {
+        Ok(answer) if matches!(answer.status, 429 | 500) => {
             let problem = answer.json::<Problem>();
             problem.is_ok_and(|problem| problem.code == Code::DeadlineMissed)
         }

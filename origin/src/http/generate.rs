@@ -279,7 +279,10 @@ fn answer(job: Job, is_made: bool) -> Response {
 /// The problem of a job that ended without its images.
 fn ended(job: Job) -> Problem {
     let problem = match &job.error {
-        Some(error) => Problem::new(error.code, error.message.clone()),
+        Some(error) => Problem {
+            status: failed_status(error.code),
+            ..Problem::new(error.code, error.message.clone())
+        },
         None if job.status == Status::Canceled => Problem::new(
             Code::Canceled,
             "the job was canceled while this call waited",
@@ -289,6 +292,15 @@ fn ended(job: Job) -> Problem {
     Problem {
         job: serde_json::to_value(job).ok(),
         ..problem
+    }
+}
+
+/// The status of a job that failed. A deadline is the caller's before a job is accepted (429), and
+/// ours once it was.
+const fn failed_status(code: Code) -> u16 {
+    match code {
+        Code::DeadlineMissed => 500,
+        code => code.status(),
     }
 }
 

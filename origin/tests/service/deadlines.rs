@@ -72,7 +72,7 @@ async fn a_job_that_comes_too_late_ends_within_a_step_and_says_why() {
     // The first is being made, the second waits; no step was measured yet to refuse either by.
     let (first, second) = tokio::join!(origin.call(late()), origin.call(late()));
     for answer in [first, second] {
-        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer.header("retry-after"), "10");
         let problem = answer.problem("deadline_missed").await;
         assert_eq!(problem["job"]["status"], "failed");
