@@ -291,8 +291,9 @@ mod tests {
         };
         let first = Bytes::from_static(b"first");
         let kept = folder.put(&signed("s"), first.clone()).await.expect("put");
-        let anew = folder.put(&signed("t"), Bytes::from_static(b"anew, longer"));
-        assert_eq!(anew.await.expect("ours"), kept);
+        let longer = Bytes::from_static(b"anew, longer");
+        let anew = folder.put(&signed("t"), longer).await.expect("ours");
+        assert_eq!(anew, kept);
         assert_eq!((kept.bytes, kept.sha256.as_str()), (5, "s"));
         let stored = folder.get(KEY).await.expect("asked").expect("there");
         assert_eq!(body(stored).await, first);
