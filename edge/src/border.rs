@@ -245,17 +245,17 @@ pub enum Answered {
 
 impl Outgoing<'_> {
     /// Sends it to an address. An answer of the media type `unread` is not read.
-    pub async fn send(&self, url: &str, unread: &str) -> worker::Result<Answered> {
+    pub async fn send(self, url: &str, unread: &str) -> worker::Result<Answered> {
         TOLD.with(|()| ());
-        let (lines, limit) = (self.headers.0.borrow(), millis(self.limit));
+        let (lines, limit) = (self.headers.0.take(), millis(self.limit));
         let answer = send_request(self.method, url, &lines, &self.body, limit, unread);
         answered(answer).await
     }
 
     /// Sends it to a Durable Object.
-    pub async fn send_to(&self, namespace: &JsValue, name: &str) -> worker::Result<Answered> {
+    pub async fn send_to(self, namespace: &JsValue, name: &str) -> worker::Result<Answered> {
         TOLD.with(|()| ());
-        let (lines, limit) = (self.headers.0.borrow(), millis(self.limit));
+        let (lines, limit) = (self.headers.0.take(), millis(self.limit));
         let answer = send_object(namespace, name, self.method, &lines, &self.body, limit);
         answered(answer).await
     }

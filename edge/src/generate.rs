@@ -169,7 +169,7 @@ pub async fn make(
     let (taken, found) = join(charge, found(call, wanted.shared())).await;
     let mut taken = taken?;
     if let Some(found) = found {
-        return made_before(call, &wanted, taken, found);
+        return Ok(made_before(call, &wanted, taken, found));
     }
 
     let charge = taken.charge()?;
@@ -243,23 +243,18 @@ async fn charged(
 }
 
 /// Answers with what was made before: no image of the key's is needed for it.
-fn made_before(
-    call: &Call,
-    wanted: &Wanted,
-    mut taken: Taken,
-    mut found: Value,
-) -> Result<Made, Failure> {
+fn made_before(call: &Call, wanted: &Wanted, mut taken: Taken, mut found: Value) -> Made {
     if let Ok(charge) = taken.charge() {
         taken.returns(wanted.request.n);
         call.context.wait_until(charge.end(End::NotMade));
     }
     let role = Role::Late;
     make_own(&mut found, call, &wanted.request, role);
-    Ok(Made {
+    Made {
         answer: Whole::json_text(&found.to_string()),
         taken,
         role,
-    })
+    }
 }
 
 impl Made {

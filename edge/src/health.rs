@@ -50,7 +50,7 @@ pub async fn readyz(call: &Call) -> Answer {
         .and_then(|_| settings::allowed_origins(&call.env))
         .and_then(|_| settings::origin(&call.env))
     else {
-        return answer(call, "not configured", "not asked", &[]);
+        return Ok(answer(call, "not configured", "not asked", &[]));
     };
     let probes = origin.urls.iter().map(|url| probe(call, url));
     let states = try_join_all(probes).await?;
@@ -58,7 +58,7 @@ pub async fn readyz(call: &Call) -> Answer {
         .iter()
         .max()
         .map_or("not asked", |state| state.as_str());
-    answer(call, "ready", best, &states)
+    Ok(answer(call, "ready", best, &states))
 }
 
 async fn probe(call: &Call, url: &str) -> Result<State, Failure> {
@@ -81,7 +81,7 @@ async fn probe(call: &Call, url: &str) -> Result<State, Failure> {
 }
 
 /// A member for each side, in a problem document where one is not ready.
-fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
+fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Reply {
     let mut members = Map::new();
     members.insert("edge".to_owned(), edge.into());
     members.insert("origin".to_owned(), origin.into());
@@ -91,7 +91,7 @@ fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
     }
     if edge == "ready" && origin == "ready" {
         members.insert("status".to_owned(), "ready".into());
-        return Ok(respond::json(200, &members.into()));
+        return respond::json(200, &members.into());
     }
     let mut problem = Problem::new(
         Code::Unavailable,
@@ -101,9 +101,9 @@ fn answer(call: &Call, edge: &str, origin: &str, states: &[State]) -> Answer {
     let retry_after = problem.retry_after_seconds().unwrap_or_default();
     let mut body: Map<_, _> = json::read(problem.to_json()).unwrap_or_default();
     body.extend(members);
-    Ok(Reply::new(problem.status)
+    Reply::new(problem.status)
         .with("content-type", problem::CONTENT_TYPE)
         .with("cache-control", "no-store")
         .with("retry-after", retry_after.to_string())
-        .bytes(Value::from(body).to_string().into_bytes()))
+        .bytes(Value::from(body).to_string().into_bytes())
 }

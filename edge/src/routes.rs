@@ -237,7 +237,7 @@ pub async fn dispatch(call: Call) -> Answer {
     match action.map(|(_, action)| *action) {
         Some(Action::Open(Open::Picture)) => delivery::public(&call).await,
         Some(Action::Open(Open::PrivatePicture)) => delivery::private(&call).await,
-        Some(Action::Open(Open::Preflight)) => delivery::preflight(),
+        Some(Action::Open(Open::Preflight)) => Ok(delivery::preflight()),
         Some(Action::Open(Open::Health)) => Ok(health::healthz()),
         Some(Action::Open(Open::Ready)) => health::readyz(&call).await,
         Some(Action::Public(_, action)) if call.header("authorization").is_none() => {

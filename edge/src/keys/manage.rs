@@ -24,7 +24,7 @@ pub async fn create(mut call: Call) -> Answer {
     let text = ApiKey::from_random(random::key_bytes()?);
     let record = request.into_record(random::sortable_id(now)?, &text, now);
     Store::open(&call)?.put(&record).await?;
-    issued(201, &record.key, &text)
+    Ok(issued(201, &record.key, &text))
 }
 
 /// A page of all keys, oldest first.
@@ -47,7 +47,7 @@ pub async fn rotate(mut call: Call) -> Answer {
     store.put(&record).await?;
     store.tidy(dropped.iter().map(String::as_str)).await;
     forget(&record.key.id);
-    issued(200, &record.key, &text)
+    Ok(issued(200, &record.key, &text))
 }
 
 /// Ends a key.
@@ -64,10 +64,10 @@ async fn existing(store: &Store<'_>, id: Option<&str>) -> Result<KeyRecord, Fail
     record.ok_or_else(not_found)
 }
 
-fn issued(status: u16, key: &Key, text: &ApiKey) -> Answer {
+fn issued(status: u16, key: &Key, text: &ApiKey) -> Reply {
     let issued = Issued {
         about: key,
         key: text.expose(),
     };
-    Ok(respond::json(status, &json!(issued)))
+    respond::json(status, &json!(issued))
 }
