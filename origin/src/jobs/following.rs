@@ -23,7 +23,7 @@ pub struct Following {
     pub running: Running,
     /// Who watches.
     pub changes: Changes,
-    /// Wakes the worker when a job is queued.
+    /// Wakes the worker when a job is queued, or may be taken up now.
     pub wake: Arc<Notify>,
 }
 
@@ -58,7 +58,11 @@ impl Following {
             let notice = notices.next().await?;
             match notice.status {
                 Some(Status::Queued) => self.wake.notify_one(),
-                Some(status) if status.is_final() => self.running.end(&notice.job),
+                Some(status) if status.is_final() => {
+                    self.running.end(&notice.job);
+                    // Its account may have had no other at work.
+                    self.wake.notify_one();
+                }
                 _ => {}
             }
             self.changes.announce(&notice.job);
