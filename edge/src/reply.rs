@@ -153,6 +153,7 @@ impl Body {
     /// Reads it to its end, outside the wasm's memory, where nothing would ever give it back.
     pub async fn read(self) -> worker::Result<Uint8Array> {
         match self {
+            // Who keeps the answer that a body was kept with has the stream there.
             Self::Empty | Self::Kept => Ok(Uint8Array::new_with_length(0)),
             Self::Bytes(bytes) => Ok(bytes.as_slice().into()),
             Self::Runtime(body) => match body.dyn_into::<Uint8Array>() {
