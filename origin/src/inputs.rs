@@ -42,17 +42,17 @@ pub async fn start(
     let (width, height) = (recipe.width, recipe.height);
     // Never closed, so that there is always a permit to come.
     let own = OF_ACCOUNT.of(account);
-    let own = own.acquire().await.ok();
+    let own = own.acquire_owned().await.ok();
     let permit = DECODING.acquire().await.ok();
-    let start = spawn_blocking(move || {
+    spawn_blocking(move || {
+        // Held as long as it is decoded, whoever hangs up.
+        let _permits = (own, permit);
         let image = picture(&image, width, height).map_err(wrong("init_image"))?;
         let mask = mask.map(|mask| values(&mask, channel, width, height));
         let mask = mask.transpose().map_err(wrong("mask"))?;
         Ok(Some(Start { image, mask }))
-    });
-    let start = start.await;
-    drop((permit, own));
-    start
+    })
+    .await
 }
 
 fn wrong(field: &str) -> impl Fn(String) -> FieldError {

@@ -122,10 +122,6 @@ impl Service {
     ) -> Result<Self, StartError> {
         let database = Database::open(&options.database).await?;
         let database = database.sealing_with(options.webhook_keys);
-        if let Err(error) = database.seal_signing_secrets().await {
-            // Pictures are made all the same.
-            tracing::error!(error = chain(&error), "signing secrets are not sealed");
-        }
         let machine = machine::id(&options.data_dir)?;
         let spool = Spool::open(&options.data_dir.join("spool"))?;
         let released = database.release(&machine, database.now().await?).await?;
@@ -169,12 +165,13 @@ impl Service {
             running: running.clone(),
             changes: changes.clone(),
             metrics: metrics.jobs.clone(),
+            wake: Arc::clone(&wake),
         };
         let delivery = Delivery::new(
             endings.clone(),
             Arc::clone(&storage),
             spool.clone(),
-            options.signer,
+            options.signer.clone(),
         );
         let delivery = Arc::new(delivery);
         let checkpoints = Checkpoints::start(
@@ -217,6 +214,7 @@ impl Service {
             phases: phases.subscribe(),
             vital: vital.clone(),
             outbound: options.outbound,
+            signer: options.signer,
             queue: JobQueue::new(JobQueueOptions {
                 database: database.clone(),
                 addresses: options.addresses,
@@ -251,6 +249,7 @@ impl Service {
             runtime: Handle::current(),
         };
         let worker_ended = worker.start(load)?;
+        vital.spawn("sealing", seal(database.clone()));
         vital.spawn("heartbeat", heartbeat.keep(phases.subscribe()));
         vital.spawn("following", following.keep(phases.subscribe()));
         vital.spawn("variants", variants.keep(phases.subscribe()));
@@ -383,6 +382,13 @@ impl Drop for Service {
     /// Threads and tasks must not outlive a service that was dropped without draining.
     fn drop(&mut self) {
         self.phases.send_replace(Phase::Stopping);
+    }
+}
+
+/// Seals signing secrets by today's keys. Pictures are made meanwhile, and where it fails.
+async fn seal(database: Database) {
+    if let Err(error) = database.seal_signing_secrets().await {
+        tracing::error!(error = chain(&error), "signing secrets are not sealed");
     }
 }
 

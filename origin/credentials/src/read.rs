@@ -2,6 +2,10 @@
 
 use std::io::Cursor;
 
+use c2pa::validation_results::validation_codes::{
+    SIGNING_CREDENTIAL_EXPIRED as EXPIRED, SIGNING_CREDENTIAL_UNTRUSTED as UNTRUSTED,
+};
+use c2pa::validation_status::ValidationStatus;
 use c2pa::{Context, Error, Manifest, Reader, ValidationState};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +19,7 @@ pub struct Anchors(String);
 /// What should be certificates is none.
 #[derive(Debug, thiserror::Error)]
 #[error("it holds no certificates: write the anchors' as PEM")]
-pub struct AnchorsError(#[from] Error);
+pub struct AnchorsError(#[source] Option<Error>);
 
 /// What a file's manifest is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +29,8 @@ pub enum Standing {
     Trusted,
     /// All is as it was signed, by somebody whom no anchor vouches for.
     Valid,
+    /// All is as it was signed, with a certificate whose time is over: nobody certified when.
+    Expired,
     /// File or manifest were changed since, or never were right.
     Broken,
 }
@@ -49,7 +55,7 @@ pub struct Report {
     pub generator: Option<String>,
     /// Whether it says that a model made the picture, or a part of it.
     pub is_by_model: bool,
-    /// What is wrong with it; empty unless it is broken.
+    /// What is wrong with it; empty where it is trusted or valid.
     pub failures: Vec<Failure>,
 }
 
@@ -59,8 +65,12 @@ impl Anchors {
     /// # Errors
     /// [`AnchorsError`].
     pub fn from_pem(pem: String) -> Result<Self, AnchorsError> {
+        // A key, say, is PEM too.
+        if !pem.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(AnchorsError(None));
+        }
         let anchors = Self(pem);
-        context(Some(&anchors))?;
+        context(Some(&anchors)).map_err(|error| AnchorsError(Some(error)))?;
         Ok(anchors)
     }
 }
@@ -107,22 +117,24 @@ fn context(anchors: Option<&Anchors>) -> Result<Context, Error> {
 }
 
 fn report(reader: &Reader) -> Report {
+    let statuses = reader.validation_status().unwrap_or_default();
     let standing = match reader.validation_state() {
         ValidationState::Trusted => Standing::Trusted,
         ValidationState::Valid => Standing::Valid,
+        ValidationState::Invalid if is_late(statuses.iter().map(ValidationStatus::code)) => {
+            Standing::Expired
+        }
         ValidationState::Invalid => Standing::Broken,
     };
     let manifest = reader.active_manifest();
     let signature = manifest.and_then(Manifest::signature_info);
     let names = signature.map(|signature| [&signature.common_name, &signature.issuer]);
     let names: Vec<_> = names.into_iter().flatten().flatten().cloned().collect();
-    let statuses = reader.validation_status().unwrap_or_default().iter();
-    let failures = statuses
-        .filter(|_| standing == Standing::Broken)
-        .map(|status| Failure {
-            check: status.code().to_owned(),
-            explanation: status.explanation().map(ToOwned::to_owned),
-        });
+    let is_wrong = matches!(standing, Standing::Expired | Standing::Broken);
+    let failures = statuses.iter().filter(|_| is_wrong).map(|status| Failure {
+        check: status.code().to_owned(),
+        explanation: status.explanation().map(ToOwned::to_owned),
+    });
     Report {
         standing,
         signer: Some(names.join(", ")).filter(|names| !names.is_empty()),
@@ -130,6 +142,13 @@ fn report(reader: &Reader) -> Report {
         is_by_model: manifest.is_some_and(says_model),
         failures: failures.collect(),
     }
+}
+
+/// Whether nothing else failed than that the certificate's time is over (and that nobody vouches for
+/// it, which is no fault of the file's).
+fn is_late<'a>(mut failed: impl Iterator<Item = &'a str> + Clone) -> bool {
+    failed.clone().any(|check| check == EXPIRED)
+        && failed.all(|check| [EXPIRED, UNTRUSTED].contains(&check))
 }
 
 fn generator(manifest: &Manifest) -> Option<String> {
@@ -151,4 +170,18 @@ fn says_model(manifest: &Manifest) -> bool {
             source.is_some_and(is_by_model)
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_over_breaks_nothing() {
+        let is_late = |failed: &[&str]| is_late(failed.iter().copied());
+        assert!(is_late(&[EXPIRED]));
+        assert!(is_late(&[UNTRUSTED, EXPIRED]));
+        assert!(!is_late(&[UNTRUSTED]));
+        assert!(!is_late(&[EXPIRED, "assertion.dataHash.mismatch"]));
+    }
 }

@@ -86,8 +86,23 @@ impl Signer {
         let (chain, key) = (certificates.as_bytes(), key.expose_secret().as_bytes());
         let signer = |algorithm| create_signer::from_keys(chain, key, algorithm, None).ok();
         let signer = ALGORITHMS.into_iter().find_map(signer);
-        let signer = signer.ok_or(SignerError::Key)?;
-        let chain = signer.certs().map_err(|_| SignerError::NoCertificate)?;
+        let signer = Self(signer.ok_or(SignerError::Key)?);
+        signer.check()?;
+        // By what it signs: whoever reads that goes by the certificate's key.
+        let signed = signer.sign(PIXEL, "image/png", &Claim::default())?;
+        let report = read(&signed, "image/png", None);
+        match report.ok().flatten().map(|report| report.standing) {
+            None | Some(Standing::Broken) => Err(SignerError::Mismatch),
+            Some(_) => Ok(signer),
+        }
+    }
+
+    /// Whether the certificate is good for pictures that are signed now.
+    ///
+    /// # Errors
+    /// [`SignerError::Expired`], and what [`Self::from_pem`] says of certificates.
+    pub fn check(&self) -> Result<(), SignerError> {
+        let chain = self.0.certs().map_err(|_| SignerError::NoCertificate)?;
         let certificate = chain.first().ok_or(SignerError::NoCertificate)?;
         check_end_entity_certificate_profile(
             certificate,
@@ -98,15 +113,7 @@ impl Signer {
         .map_err(|error| match error {
             CertificateProfileError::CertificateNotValidAtTime => SignerError::Expired,
             error => SignerError::Unfit(error),
-        })?;
-        let signer = Self(signer);
-        // By what it signs: whoever reads that goes by the certificate's key.
-        let signed = signer.sign(PIXEL, "image/png", &Claim::default())?;
-        let report = read(&signed, "image/png", None);
-        match report.ok().flatten().map(|report| report.standing) {
-            None | Some(Standing::Broken) => Err(SignerError::Mismatch),
-            Some(_) => Ok(signer),
-        }
+        })
     }
 
     /// The file with a signed manifest in it, which covers every other byte. Another one each time:

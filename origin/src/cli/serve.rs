@@ -100,7 +100,8 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
         let router = service.admin_router();
         // To the process's end: how it drains is what the operator wants to see.
         let limits = Limits::of(OPERATORS);
-        tokio::spawn(listening::serve(listener, router, limits, pending()));
+        let serving = listening::serve(listener, router, limits, pending());
+        service.vital().spawn("operator's listener", serving);
         tracing::info!(%address, "the operator's routes are open");
     }
     tracing::info!(%address, "listening");
@@ -108,7 +109,8 @@ async fn serve(config: Config, traces: Traces) -> anyhow::Result<()> {
     let (close, mut closing) = watch::channel(());
     let router = service.router();
     let closed = async move { drop(closing.changed().await) };
-    let server = tokio::spawn(listening::serve(listener, router, limits, closed));
+    let serving = listening::serve(listener, router, limits, closed);
+    let server = service.vital().spawn("listener", serving);
     let ended = tokio::select! {
         () = signals.next() => {
             // In this order: who reads the log may ask at once.

@@ -86,6 +86,12 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
              never was signed well"
         )));
     }
+    if standing == Some(Standing::Expired) {
+        return Err(Failure::Run(anyhow!(
+            "the content credentials of `{name}` are intact, but their signer's certificate is over, \
+             and nobody has certified when they were signed"
+        )));
+    }
     if args.trust.is_some() && standing != Some(Standing::Trusted) {
         return Err(Failure::Run(anyhow!(
             "`{name}` was signed by nobody whom --trust names"
@@ -127,13 +133,16 @@ fn credentials_rows(report: Option<&Report>) -> Vec<Row> {
     let standing = match report.standing {
         Standing::Trusted => "valid, and their signer is trusted",
         Standing::Valid => "valid; their signer is on no list of trusted ones",
+        Standing::Expired => "intact; their signer's certificate is over",
         Standing::Broken => "broken",
     };
     let mut rows = vec![("content credentials", standing.to_owned())];
     for failure in &report.failures {
-        let words = failure.explanation.iter();
-        let words = words.map(|words| format!(" ({words})")).collect::<String>();
-        rows.push(("failed check", format!("{}{words}", failure.check)));
+        let failed = match &failure.explanation {
+            Some(words) => format!("{} ({words})", failure.check),
+            None => failure.check.clone(),
+        };
+        rows.push(("failed check", failed));
     }
     rows.extend(report.signer.clone().map(|signer| ("signed by", signer)));
     rows.extend(report.generator.clone().map(|by| ("written by", by)));

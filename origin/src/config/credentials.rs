@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::reader::Reader;
 use super::settings;
+use crate::cause::chain;
 
 impl Reader<'_> {
     /// Reads both files, and signs something at once: what is wrong is told at start.
@@ -22,13 +23,13 @@ impl Reader<'_> {
                 ));
             }
         }
-        let [chain, secret] = settings.map(|setting| self.optional(setting, content));
-        let signer = Signer::from_pem(&chain?, &SecretString::from(secret?));
+        let [certificates, secret] = settings.map(|setting| self.optional(setting, content));
+        let signer = Signer::from_pem(&certificates?, &SecretString::from(secret?));
         match signer {
             Ok(signer) => Some(Arc::new(signer)),
             Err(error) => {
                 let setting = if error.is_of_key() { key } else { certificate };
-                self.optional(setting, |_| Err(error.to_string()))
+                self.optional(setting, |_| Err(chain(&error)))
             }
         }
     }

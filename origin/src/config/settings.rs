@@ -57,7 +57,7 @@ settings! {
     EMBED_RECIPE = "DARKROOM_EMBED_RECIPE", "embed_recipe", Some("embed-recipe"), "yes",
         "Whether pictures hold their recipes, and with them their prompts: `yes` or `no`. That a model made them they say either way. The same on all origins that share a database.";
     C2PA_CERTIFICATE = "DARKROOM_C2PA_CERTIFICATE", "c2pa_certificate", Some("c2pa-certificate"), "",
-        "PEM file of the certificate that pictures are signed with (C2PA content credentials), and of those behind it up to the anchor's; without one they are not signed. The same on all origins that share a database.";
+        "PEM file of the certificate that pictures are signed with (C2PA content credentials), and of those behind it up to the anchor's; without one they are not signed. The same on all origins that share a database, none of which may be of a version that does not know it.";
     C2PA_PRIVATE_KEY = "DARKROOM_C2PA_PRIVATE_KEY", "c2pa_private_key", Some("c2pa-private-key"), "",
         "PEM file (PKCS #8) of the certificate's key: of P-256, P-384, P-521, Ed25519 or RSA.";
     QUEUE_LIMIT = "DARKROOM_QUEUE_LIMIT", "queue_limit", Some("queue-limit"), "100",
@@ -99,7 +99,7 @@ settings! {
     ALLOWED_NETWORKS = "DARKROOM_ALLOWED_NETWORKS", "allowed_networks", Some("allowed-networks"), "",
         "Networks that webhooks and pictures' addresses may lead to although they are not public, without TLS too: `10.0.0.0/8,127.0.0.1`, say. Give the edge the same as `ALLOWED_NETWORKS`.";
     WEBHOOK_KEYS = "DARKROOM_WEBHOOK_KEYS", "webhook_keys", None, "",
-        "Keys that webhooks' signing secrets are encrypted with in the database (AES-256-GCM), `id:key[,id:key]`, each key 64 hexadecimal digits: the first encrypts, all decrypt, so that they rotate. A service that starts encrypts anew what the first key has not. Without one the secrets are there as they are. The same on all origins that share a database: a new key goes to all of them as the second before it is the first of any.";
+        "Keys that webhooks' signing secrets are encrypted with in the database (AES-256-GCM), `id:key[,id:key]`, each key 64 hexadecimal digits: the first encrypts, all decrypt, so that they rotate. A service that starts encrypts anew what the first key has not. Without one the secrets are there as they are. The same on all origins that share a database: a new key goes to all of them as the second before it is the first of any; with the very first, webhooks wait at those that do not have it yet.";
     OUTBOUND_CA = "DARKROOM_OUTBOUND_CA", "outbound_ca", Some("outbound-ca"), "",
         "File (PEM) of certificate authorities that webhooks' receivers and servers of pictures may have their certificates from, besides those that the system trusts.";
     LOG = "DARKROOM_LOG", "log", Some("log"), "info",

@@ -9,7 +9,8 @@ use super::{Database, DatabaseError};
 /// All but a job's last event, which is its end: who still follows it is told so.
 const EVENTS: &str = "DELETE FROM job_events WHERE number <
     (SELECT MAX(number) FROM job_events AS others WHERE others.job_id = job_events.job_id)";
-const DELIVERIES: &str = "DELETE FROM webhook_deliveries WHERE TRUE";
+/// One that is to be sent again since the job was looked at stays.
+const DELIVERIES: &str = "DELETE FROM webhook_deliveries WHERE state <> 'pending'";
 /// Jobs whose history is to be forgotten, where they ended before `$1`.
 const OLD: &str = "SELECT id FROM jobs WHERE has_history = 1 AND finished_at < $1 AND NOT EXISTS
     (SELECT 1 FROM webhook_deliveries

@@ -123,8 +123,8 @@ impl Database {
         };
         let pool = open(CONNECTIONS - NONCE_CONNECTIONS, PUNCTUAL).await?;
         let mut connection = pool.acquire().await?;
-        // Tables that have grown may take their time.
-        sqlx::raw_sql("SET statement_timeout = 0")
+        // Tables that have grown may take their time, and who starts meanwhile waits for that.
+        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
             .execute(connection.bare()?)
             .await?;
         POSTGRES.run(connection.bare()?).await?;

@@ -245,6 +245,25 @@ impl Database {
         Ok(())
     }
 
+    /// Takes back that a claimed delivery was tried, where it could not be: it is claimed again when
+    /// the claim's lease is over.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Query`].
+    pub async fn not_tried(&self, delivery: &DueDelivery) -> Result<(), DatabaseError> {
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "UPDATE webhook_deliveries SET attempts = attempts - 1
+             WHERE id = $1 AND state = 'pending' AND due_at = $2 AND attempts > 0",
+        )
+        .bind(&delivery.id)
+        .bind(delivery.due_at)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Has one of an account's deliveries tried again at once, under its id, as often as a new one;
     /// even to a receiver that wanted no more. False where there is no such delivery.
     ///

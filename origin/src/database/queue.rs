@@ -10,7 +10,7 @@ use darkroom_shared::trace::TraceParent;
 use sqlx::AssertSqlSafe;
 
 use super::leases::LEASE;
-use super::{Database, DatabaseError, FoundCheckpoint, checkpoints, events, starts, turns};
+use super::{Database, DatabaseError, Ended, FoundCheckpoint, checkpoints, events, starts, turns};
 use crate::engine::Start;
 
 /// What those hold who count jobs at work.
@@ -30,11 +30,15 @@ pub enum Claim {
         job: String,
         /// What the parser says.
         source: serde_json::Error,
+        /// False where somebody else ended it meanwhile.
+        ended: Ended,
     },
     /// A job whose images were all stored by an earlier claim: it has succeeded.
     Complete {
         /// Its id.
         job: String,
+        /// False where somebody else ended it meanwhile.
+        ended: Ended,
     },
 }
 
@@ -180,9 +184,9 @@ impl Database {
                 };
                 // An end is told to callers: it is written for good.
                 transaction.commit().await?;
-                self.fail(&lease, &error, now).await?;
+                let ended = self.fail(&lease, &error, now).await?;
                 let job = lease.job;
-                return Ok(Some(Claim::Unreadable { job, source }));
+                return Ok(Some(Claim::Unreadable { job, source, ended }));
             }
         };
         let images: Vec<ClaimedImage> = sqlx::query_as(
@@ -194,8 +198,9 @@ impl Database {
         .await?;
         if images.is_empty() {
             transaction.commit().await?;
-            self.end_held(&lease, Status::Succeeded, None, now).await?;
-            return Ok(Some(Claim::Complete { job: lease.job }));
+            let ended = self.end_held(&lease, Status::Succeeded, None, now).await?;
+            let job = lease.job;
+            return Ok(Some(Claim::Complete { job, ended }));
         }
         let start = starts::get(&mut transaction, &lease.job, &recipe).await?;
         let checkpoint = if is_first {

@@ -7,6 +7,7 @@ use darkroom_shared::webhook::SigningSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Database, DatabaseError};
+use crate::cause::chain;
 use crate::webhooks::{SealingKeys, fresh_secret};
 
 /// How long a secret goes on signing beside the one that took its place.
@@ -21,9 +22,10 @@ impl Database {
     }
 
     /// Seals the signing secrets anew that are not sealed with the first key; how many those were.
+    /// Those that open with no key stay as they are, and are logged.
     ///
     /// # Errors
-    /// [`DatabaseError`]: those that open with no key stay as they are, and so do others behind them.
+    /// [`DatabaseError`].
     pub async fn seal_signing_secrets(&self) -> Result<usize, DatabaseError> {
         let rows: Vec<(String, String, Option<String>)> =
             sqlx::query_as("SELECT account, secret, previous FROM webhook_secrets")
@@ -39,14 +41,26 @@ impl Database {
                 let secret = self.sealing.open(&account, stored)?;
                 Ok(self.sealing.seal(&account, secret.expose_secret())?)
             };
+            let both = anew(&secret).and_then(|secret| {
+                let previous = previous.as_ref().map(anew).transpose()?;
+                Ok((secret, previous))
+            });
+            let (anew, previous) = match both {
+                Ok(both) => both,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(account, error, "a signing secret stays as it is");
+                    continue;
+                }
+            };
             let mut transaction = self.write().await?;
             // Unless it was rotated meanwhile, which seals it.
             sqlx::query(
                 "UPDATE webhook_secrets SET secret = $1, previous = $2
                  WHERE account = $3 AND secret = $4",
             )
-            .bind(anew(&secret)?)
-            .bind(previous.as_ref().map(anew).transpose()?)
+            .bind(anew)
+            .bind(previous)
             .bind(&account)
             .bind(&secret)
             .execute(&mut *transaction)

@@ -8,6 +8,7 @@ use image::imageops::{FilterType, resize};
 use image::{ImageReader, RgbImage};
 
 use super::avif::avif;
+use crate::cause::chain;
 use crate::database::StoredVariant;
 
 /// Where the eye sees no loss in a copy (0 to 100).
@@ -42,7 +43,8 @@ pub(super) enum CopyError {
     Key { key: String },
 }
 
-/// A picture's copies, in the order of their widths and then of the formats.
+/// A picture's copies, in the order of their widths and then of the formats, but for those that
+/// cannot be made.
 pub(super) fn copies(
     key: &str,
     file: &[u8],
@@ -55,7 +57,12 @@ pub(super) fn copies(
     for width in widths {
         let smaller = shrink(&picture, *width);
         for format in formats {
-            copies.push(copy(key, &smaller, *format)?);
+            match copy(key, &smaller, *format) {
+                Ok(copy) => copies.push(copy),
+                Err(error) => {
+                    tracing::error!(key, error = chain(&error), "a smaller copy is not made");
+                }
+            }
         }
     }
     Ok(copies)
@@ -140,14 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_copied_is_an_error() {
-        let error = |key, file: &[u8], format| copies(key, file, &[16], &[format]).err();
+    fn what_cannot_be_copied_keeps_no_other_copy_from_being_made() {
         let png = picture(32, 32);
-        let cut = error(KEY, &png[..40], Format::Webp);
+        let cut = copies(KEY, &png[..40], &[16], &[Format::Webp]).err();
         assert!(matches!(cut, Some(CopyError::Decode(_))), "{cut:?}");
-        let stranger = error("x", &png, Format::Webp);
-        assert!(matches!(stranger, Some(CopyError::Key { .. })));
-        let jpeg = error(KEY, &png, Format::Jpeg);
-        assert!(matches!(jpeg, Some(CopyError::Format(Format::Jpeg))));
+        let made = copies(KEY, &png, &[16], &[Format::Jpeg, Format::Webp]).expect("made");
+        let made: Vec<_> = made.iter().map(|copy| &*copy.stored.content_type).collect();
+        assert_eq!(made, ["image/webp"], "no copies are made as JPEG");
+        assert!(copies("x", &png, &[16], &[Format::Webp]).is_ok_and(|made| made.is_empty()));
     }
 }

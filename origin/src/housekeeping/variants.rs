@@ -20,7 +20,7 @@ use crate::database::{Database, DatabaseError, StoredVariant, WithoutVariants};
 use crate::jobs::Phase;
 use crate::storage::{About, Metadata, Object, Storage, StorageError};
 
-/// How long one picture's copies may take before another tries.
+/// How long each of a picture's copies may take before another tries.
 const LEASE: Duration = Duration::from_mins(2);
 /// How often it is looked whether there are new pictures.
 const POLL: Duration = Duration::from_secs(2);
@@ -68,7 +68,8 @@ impl VariantMaker {
     /// [`HousekeepingError`]; another try follows.
     pub async fn one(&self) -> Result<bool, HousekeepingError> {
         let now = clock::now();
-        let until = now + LEASE.as_millis() as i64;
+        let most = self.widths.len() * self.formats.len();
+        let until = now + LEASE.as_millis() as i64 * most as i64;
         let Some(image) = self.database.claim_variants(now, until).await? else {
             return Ok(false);
         };

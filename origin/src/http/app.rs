@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use darkroom_credentials::Signer;
 use darkroom_shared::model::Model;
 use darkroom_shared::problem::{Code, Problem};
 use darkroom_shared::signature::Secret;
@@ -37,6 +38,8 @@ pub struct App {
     pub phases: watch::Receiver<Phase>,
     /// What watches over the service's tasks.
     pub vital: Vital,
+    /// What signs pictures, where they are signed.
+    pub signer: Option<Arc<Signer>>,
     /// Where jobs are handed in.
     pub queue: JobQueue,
     /// What reads jobs' events for those who watch.

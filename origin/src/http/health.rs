@@ -34,13 +34,26 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     } else {
         "failed"
     };
+    let signing = match app.signer.as_ref().map(|signer| signer.check()) {
+        None => "off",
+        Some(Ok(())) => "ready",
+        Some(Err(error)) => {
+            tracing::error!(error = chain(&error), "pictures cannot be signed");
+            "failed"
+        }
+    };
     let draining = *app.phases.borrow() != Phase::Serving;
-    let ready = engine == "ready" && database == "reachable" && tasks == "running" && !draining;
+    let ready = engine == "ready"
+        && database == "reachable"
+        && tasks == "running"
+        && signing != "failed"
+        && !draining;
     let report = Json(json!({
         "ready": ready,
         "engine": engine,
         "database": database,
         "tasks": tasks,
+        "signing": signing,
         "draining": draining,
     }));
     if ready {

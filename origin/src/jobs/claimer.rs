@@ -108,15 +108,19 @@ impl Claimer {
                             span,
                         });
                     }
-                    Ok(Some(Claim::Unreadable { job, source })) => {
+                    Ok(Some(Claim::Unreadable { job, source, ended })) => {
                         tracing::error!(job, error = chain(&source), "the job cannot be read");
-                        let code = Some(Code::Internal);
-                        self.endings.metrics.jobs.ended(Status::Failed, code);
+                        if ended {
+                            let code = Some(Code::Internal);
+                            self.endings.metrics.jobs.ended(Status::Failed, code);
+                        }
                         self.endings.changes.announce(&job);
                         continue;
                     }
-                    Ok(Some(Claim::Complete { job })) => {
-                        self.endings.metrics.jobs.ended(Status::Succeeded, None);
+                    Ok(Some(Claim::Complete { job, ended })) => {
+                        if ended {
+                            self.endings.metrics.jobs.ended(Status::Succeeded, None);
+                        }
                         self.endings.changes.announce(&job);
                         continue;
                     }

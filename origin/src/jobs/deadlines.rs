@@ -1,10 +1,11 @@
 //! Ends jobs that come too late, whether they wait or are being made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use darkroom_shared::job::Status;
 use darkroom_shared::problem::Code;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Changes, Phase, Rounds, Running};
 use crate::cause::chain;
@@ -25,6 +26,8 @@ pub struct Deadlines {
     pub changes: Changes,
     /// What counts them.
     pub metrics: JobMetrics,
+    /// Wakes the worker: an account may have had no other job at work.
+    pub wake: Arc<Notify>,
 }
 
 impl Deadlines {
@@ -46,6 +49,7 @@ impl Deadlines {
             self.metrics.ended(Status::Failed, code);
             self.running.end(&job);
             self.changes.announce(&job);
+            self.wake.notify_one();
         }
         Ok(())
     }

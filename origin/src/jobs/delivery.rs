@@ -117,6 +117,14 @@ impl Delivery {
         self.spool.holds(&image.id)
     }
 
+    /// Whether pictures of a recipe can be signed here as it wants.
+    ///
+    /// # Errors
+    /// [`CredentialsError`].
+    pub fn can_sign(&self, recipe: &Recipe) -> Result<(), CredentialsError> {
+        provenance::signer_of(recipe, self.signer.as_deref()).map(drop)
+    }
+
     /// Takes a picture over, `None` where the spool holds it already. Returns as soon as there
     /// is room for it, or with the process's end.
     pub async fn take(self: &Arc<Self>, task: Task, picture: Option<Picture>) {
@@ -160,9 +168,14 @@ impl Delivery {
             let job = &lease.job;
             span.fail(Code::Internal.as_str());
             tracing::error!(job, error = chain(&*cause), "a picture could not be kept");
-            self.endings
-                .failed(&lease, Code::Internal, "the picture could not be kept")
-                .await;
+            let (code, message) = (Code::Internal, "the picture could not be kept");
+            match cause.downcast_ref() {
+                // Another machine may be able to.
+                Some(SpoolingError::Credentials(_)) => {
+                    self.endings.tried(&lease, code, message).await;
+                }
+                _ => self.endings.failed(&lease, code, message).await,
+            }
         }
     }
 

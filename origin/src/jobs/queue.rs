@@ -28,7 +28,7 @@ pub struct JobQueueOptions {
     pub running: Running,
     /// How fast.
     pub pace: Arc<Pace>,
-    /// Wakes the worker when a job has been accepted.
+    /// Wakes the worker when a job has been accepted, or may be taken up now.
     pub wake: Arc<Notify>,
     /// When to take nothing more.
     pub phases: watch::Receiver<Phase>,
@@ -120,6 +120,8 @@ impl JobQueue {
                 queue.metrics.jobs.ended(Status::Canceled, None);
                 queue.running.end(&job_id);
                 queue.changes.announce(&job_id);
+                // Its account may have had no other at work.
+                queue.wake.notify_one();
             }
             Ok(given_up)
         });
@@ -178,7 +180,10 @@ impl JobQueue {
             let mut job = stored.job;
             let steps_left = job.progress.steps.saturating_sub(job.progress.step);
             let own = u64::from(steps_left) * stored.pixels;
-            let whole = u64::from(job.progress.steps) * stored.pixels;
+            // Behind the last step of a picture its decoding is still to come.
+            let steps = job.recipe.steps_taken().max(1);
+            let pictures_left = steps_left.div_ceil(steps).max(1);
+            let whole = u64::from(pictures_left) * u64::from(steps) * stored.pixels;
             match job.status {
                 Status::Queued => {
                     // The same for all of them.

@@ -177,6 +177,9 @@ impl Worker {
                 .report(&task.job.lease, before + steps, None);
             return Ok(None);
         }
+        // Before the engine works for nothing.
+        let can_sign = self.delivery.can_sign(&task.recipe);
+        can_sign.map_err(|error| Failure::Error(EngineError::Failed(Box::new(error))))?;
         let pixels = u64::from(task.recipe.width) * u64::from(task.recipe.height);
         let metrics = &self.endings.metrics.jobs;
         let Making {

@@ -1,6 +1,6 @@
 //! What of a recipe goes into a signed manifest (C2PA).
 
-use darkroom_credentials::{Claim, SignError, Signer};
+use darkroom_credentials::{Claim, SignError, Signer, SignerError};
 use darkroom_shared::recipe::Recipe;
 
 use crate::config::settings;
@@ -15,9 +15,28 @@ pub enum CredentialsError {
     /// The recipe is of a service that signs, and this one does not.
     #[error("the recipe's files are signed, and {} is not set here", settings::C2PA_CERTIFICATE.name)]
     NoSigner,
-    /// The signer cannot, or not any more.
+    /// The signer's certificate is not good any more.
+    #[error(transparent)]
+    Certificate(#[from] SignerError),
+    /// The signer cannot.
     #[error(transparent)]
     Sign(#[from] SignError),
+}
+
+/// Who signs a recipe's files; nobody where its engine says nothing of signatures.
+///
+/// # Errors
+/// [`CredentialsError`]: they cannot be signed here, now.
+pub fn signer_of<'a>(
+    recipe: &Recipe,
+    signer: Option<&'a Signer>,
+) -> Result<Option<&'a Signer>, CredentialsError> {
+    if !is_signed(&recipe.engine) {
+        return Ok(None);
+    }
+    let signer = signer.ok_or(CredentialsError::NoSigner)?;
+    signer.check()?;
+    Ok(Some(signer))
 }
 
 /// A recipe's file as it is to be stored: signed where the recipe's engine says so. Its title is the
@@ -30,10 +49,9 @@ pub fn sign(
     recipe: &Recipe,
     signer: Option<&Signer>,
 ) -> Result<Vec<u8>, CredentialsError> {
-    if !is_signed(&recipe.engine) {
+    let Some(signer) = signer_of(recipe, signer)? else {
         return Ok(file);
-    }
-    let signer = signer.ok_or(CredentialsError::NoSigner)?;
+    };
     let tells_recipe = !unsigned(&recipe.engine).ends_with(FILES_WITHOUT_RECIPE);
     let title = tells_recipe.then(|| recipe.prompt.chars().take(TITLE).collect::<String>());
     let claim = Claim {

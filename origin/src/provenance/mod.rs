@@ -14,7 +14,7 @@ mod webp;
 use darkroom_shared::recipe::Recipe;
 use darkroom_shared::request::Format;
 
-pub use credentials::{CredentialsError, sign};
+pub use credentials::{CredentialsError, sign, signer_of};
 pub use packet::DIGITAL_SOURCE_TYPE;
 pub(crate) use packet::packet;
 pub(crate) use png::{RECIPE_KEYWORD, XMP_KEYWORD};

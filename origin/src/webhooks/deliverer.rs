@@ -122,7 +122,12 @@ impl Deliverer {
                     .record_attempt(delivery, None, None, verdict, now);
                 return Ok(recorded.await?);
             }
-            outcome => outcome?,
+            // Nobody was asked, so that it is no try of the receiver's.
+            Err(error) => {
+                self.database.not_tried(delivery).await?;
+                return Err(error);
+            }
+            Ok(outcome) => outcome,
         };
         let (answer, error) = match outcome {
             Ok(answer) => (Some(answer), None),

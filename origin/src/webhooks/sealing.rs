@@ -113,9 +113,10 @@ impl SealingKeys {
     /// Whether a stored secret is as [`Self::seal`] would have it.
     #[must_use]
     pub fn is_current(&self, stored: &str) -> bool {
-        self.0
-            .first()
-            .is_none_or(|(id, _)| stored.starts_with(&format!("{SEALED}{id}:")))
+        match self.0.first() {
+            Some((id, _)) => stored.starts_with(&format!("{SEALED}{id}:")),
+            None => !stored.starts_with(SEALED),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ async fn a_service_says_when_it_no_longer_wants_requests() {
             "engine": "ready",
             "database": "reachable",
             "tasks": "running",
+            "signing": "off",
             "draining": false,
         })
     );
