@@ -9,6 +9,7 @@ use darkroom_credentials::{Anchors, Signer, Standing};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::metrics::{number, scrape};
 use crate::support::bucket::{Mood, TestBucket};
 use crate::support::call::Call;
 use crate::support::engine::StubEngine;
@@ -94,17 +95,29 @@ async fn a_picture_that_was_stored_before_it_was_signed_anew_stays_as_it_was() {
     next.stop().await;
 }
 
+/// A certificate that is not set everywhere yet, or nowhere any more.
 #[tokio::test]
-async fn what_cannot_be_signed_is_not_stored_without_a_signature() {
+async fn what_cannot_be_signed_here_is_made_by_who_can() {
+    let folder = tempfile::tempdir().expect("folder");
     let bucket = TestBucket::start().await;
     let setup = Setup {
         signer: None,
         ..signing(&bucket)
     };
-    let origin = Origin::start(setup).await;
-    let id = origin.submit(&json!({ "prompt": "a fox" })).await;
-    let job = origin.finished(&id).await;
-    assert_eq!(job["status"], "failed");
+    let unable = Origin::start_in(folder.path(), setup).await;
+    let id = unable.submit(&json!({ "prompt": "a fox" })).await;
+    until(async || {
+        let text = scrape(unable.service.admin_router()).await;
+        number(&text, "darkroom_job_retries_total") > 0.0
+    })
+    .await;
+    let text = scrape(unable.service.admin_router()).await;
+    assert!(number(&text, "darkroom_step_seconds_count") < 1.0, "{text}");
+    unable.stop().await;
     assert_eq!(bucket.uploads(), 0);
-    origin.stop().await;
+
+    let able = Origin::start_in(folder.path(), signing(&bucket)).await;
+    let job = able.finished(&id).await;
+    is_signed(&able, &job["images"][0]).await;
+    able.stop().await;
 }
