@@ -58,7 +58,8 @@ extern "C" {
         unread: &str,
     ) -> Promise;
     /// Has a call go on for a while where its caller hangs up, and then says something to a Durable
-    /// Object, in this header (name and value, a line each). What is given back takes that back.
+    /// Object, in this header (name and value, a line each). What is given back takes that back,
+    /// before the caller leaves and after.
     #[wasm_bindgen(js_name = whenLeft)]
     pub fn when_left(
         request: &web_sys::Request,
