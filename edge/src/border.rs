@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use darkroom_shared::job::JOINED_HEADER;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::futures::JsFuture;
@@ -14,6 +15,7 @@ use worker::{Env, Response, worker_sys};
 use crate::kv::Namespace;
 use crate::reply::Headers;
 use crate::sending::Whole;
+use crate::{flights, idempotency};
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -106,17 +108,16 @@ const USUAL: [&str; 14] = [
 ];
 
 /// Headers that are read of what the origin or a Durable Object answers.
-const ANSWERED: [&str; 10] = [
+const ANSWERED: [&str; 9] = [
     "content-type",
     "location",
     "retry-after",
     "etag",
     "preference-applied",
-    "darkroom-joined",
-    "darkroom-visibility",
-    "darkroom-role",
-    "darkroom-failed",
-    "darkroom-idempotency",
+    JOINED_HEADER,
+    flights::ROLE,
+    flights::FAILED,
+    idempotency::HEADER,
 ];
 
 thread_local! {

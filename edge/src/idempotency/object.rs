@@ -12,7 +12,7 @@ use crate::json;
 /// How long an answer is replayed.
 const MEMORY: Duration = Duration::from_hours(24);
 /// Carries a [`Message`] to the object, and a [`Verdict`] back: bodies are answers' own.
-pub(super) const HEADER: &str = "darkroom-idempotency";
+pub const HEADER: &str = "darkroom-idempotency";
 
 /// What the object is told.
 #[derive(Serialize, Deserialize)]
