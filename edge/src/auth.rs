@@ -1,6 +1,7 @@
 //! Who is calling, and what they may do.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use darkroom_shared::api_key::{self, ApiKey};
 use darkroom_shared::jwt::{Token, Verified};
@@ -184,10 +185,12 @@ async fn verify(call: &Call, token: &str) -> Result<Caller, Failure> {
 /// network, for whoever has one address there has all of its 2^64.
 pub fn from(call: &Call) -> String {
     let address = call.header("cf-connecting-ip").unwrap_or_default();
-    // As RFC 5952 writes them: two colons stand for all zeros up to the network's end, or beyond.
-    let network = address.split("::").next().unwrap_or_default();
-    let network: Vec<_> = network.split(':').take(4).collect();
-    format!("from:{}", network.join(":"))
+    let parsed = address.parse().map(|parsed: IpAddr| parsed.to_canonical());
+    match parsed {
+        Ok(IpAddr::V6(address)) => format!("from:{:x}/64", address.to_bits() >> 64),
+        Ok(IpAddr::V4(address)) => format!("from:{address}"),
+        Err(_) => format!("from:{address}"),
+    }
 }
 
 fn unknown() -> Failure {

@@ -31,24 +31,27 @@ pub async fn read_optional_json(call: &mut Call, most: usize) -> Result<Vec<u8>,
 fn check_media_type(call: &Call) -> Result<(), Failure> {
     let header = call.header("content-type").unwrap_or_default();
     let media_type = header.split(';').next().unwrap_or_default().trim();
-    let detail = if !media_type.eq_ignore_ascii_case("application/json") {
-        "send the body as application/json"
-    } else if call.header("content-encoding").is_some() {
-        "send the body as it is, in no encoding"
-    } else {
+    if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
-    };
+    }
+    let detail = "send the body as application/json";
     Err(Failure::new(Code::UnsupportedMediaType, detail))
 }
 
-/// Reads a request's body, of whatever type and of at most `most` bytes. It need not announce its
-/// size, nor keep to what it announced.
+/// Reads a request's body, of whatever type but in no encoding, and of at most `most` bytes. It need
+/// not announce its size, nor keep to what it announced.
 pub async fn read_any(
     request: &web_sys::Request,
     request_id: &str,
     most: usize,
 ) -> Result<Vec<u8>, Failure> {
-    let announced = request.headers().get("content-length");
+    let headers = request.headers();
+    let is_encoded = headers.has("content-encoding");
+    if is_encoded.map_err(worker::Error::from)? {
+        let detail = "send the body as it is, in no encoding";
+        return Err(Failure::new(Code::UnsupportedMediaType, detail));
+    }
+    let announced = headers.get("content-length");
     let announced = announced.map_err(worker::Error::from)?;
     let announced = announced.and_then(|length| length.parse::<u64>().ok());
     let announced = announced.unwrap_or_default();

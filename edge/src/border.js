@@ -166,16 +166,22 @@ const WITHOUT_CALLER = 25_000;
 
 /**
  * Has a call go on where its caller hangs up, and then says something to a Durable Object: its
- * header, a name and a value in turn, a line each. What is given back takes that back.
+ * header, a name and a value in turn, a line each. What is given back takes that back, before
+ * the caller leaves and after.
  */
 export function whenLeft(request, context, namespace, object, header) {
   const [name, value] = header.split("\n");
+  const { promise: over, resolve: end } = Promise.withResolvers();
   const goOn = async () => {
-    await new Promise((resolve) => setTimeout(resolve, WITHOUT_CALLER));
+    const isLate = await within(WITHOUT_CALLER, over, () => true);
+    if (!isLate) return;
     const init = { method: "POST", headers: { [name]: value } };
     await namespace.getByName(object).fetch("https://object/", init);
   };
   const left = () => context.waitUntil(goOn());
   request.signal.addEventListener("abort", left);
-  return () => request.signal.removeEventListener("abort", left);
+  return () => {
+    request.signal.removeEventListener("abort", left);
+    end();
+  };
 }

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use darkroom_shared::job::JOINED_HEADER;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::js_sys::futures::JsFuture;
@@ -14,6 +15,7 @@ use worker::{Env, Response, worker_sys};
 use crate::kv::Namespace;
 use crate::reply::Headers;
 use crate::sending::Whole;
+use crate::{flights, idempotency};
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -58,7 +60,8 @@ extern "C" {
         unread: &str,
     ) -> Promise;
     /// Has a call go on for a while where its caller hangs up, and then says something to a Durable
-    /// Object, in this header (name and value, a line each). What is given back takes that back.
+    /// Object, in this header (name and value, a line each). What is given back takes that back,
+    /// before the caller leaves and after.
     #[wasm_bindgen(js_name = whenLeft)]
     pub fn when_left(
         request: &web_sys::Request,
@@ -105,17 +108,16 @@ const USUAL: [&str; 14] = [
 ];
 
 /// Headers that are read of what the origin or a Durable Object answers.
-const ANSWERED: [&str; 10] = [
+const ANSWERED: [&str; 9] = [
     "content-type",
     "location",
     "retry-after",
     "etag",
     "preference-applied",
-    "darkroom-joined",
-    "darkroom-visibility",
-    "darkroom-role",
-    "darkroom-failed",
-    "darkroom-idempotency",
+    JOINED_HEADER,
+    flights::ROLE,
+    flights::FAILED,
+    idempotency::HEADER,
 ];
 
 thread_local! {

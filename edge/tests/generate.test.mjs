@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import test, { beforeEach } from "node:test";
 import { gzipSync } from "node:zlib";
-import { API_KEY, LIMIT, problem, useEdge } from "./harness.mjs";
+import { API_KEY, LIMIT, openAiError, problem, useEdge } from "./harness.mjs";
 import { json, refuse } from "./origin.mjs";
 
 const MAX_BODY = 20 * 1024 * 1024;
@@ -154,6 +154,10 @@ test("other media types are refused", LIMIT, async () => {
 test("an encoded body is refused", LIMIT, async () => {
   const headers = { "content-encoding": "gzip" };
   await problem(await edge.generate(gzipSync('{"prompt":"p"}'), { headers }), 415, "unsupported_media_type");
+  const form = await new Response(new FormData()).blob();
+  const body = gzipSync(await form.bytes());
+  const typed = { ...headers, "content-type": form.type };
+  await openAiError(await edge.fetch("/v1/images/edits", { method: "POST", headers: typed, body }), 415, "unsupported_media_type");
 });
 
 test("too large a body is refused, announced or not", LIMIT, async () => {

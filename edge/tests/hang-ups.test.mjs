@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, test } from "node:test";
 import { API_KEY, LIMIT, useEdge } from "./harness.mjs";
-import { json } from "./origin.mjs";
+import { json, refuse } from "./origin.mjs";
 import { useStudio } from "./studio.mjs";
 import { wrapped } from "./wrapped.mjs";
 
@@ -84,7 +84,10 @@ test("half a body is no request", LIMIT, async () => {
 });
 
 describe("who breaks off a call under an Idempotency-Key", () => {
-  /** The edge, which says when a caller has left, and goes on without one for so many milliseconds. */
+  /**
+   * The edge, which says when a caller has left, and goes on without one for so many milliseconds;
+   * it says too when it stops before.
+   */
   const noticing = (milliseconds) => ({
     options: wrapped(
       `
@@ -100,8 +103,18 @@ describe("who breaks off a call under an Idempotency-Key", () => {
       `,
       {
         "clock.js": `
-          const set = setTimeout;
-          globalThis.setTimeout = (work, time) => set(work, time === 25_000 ? ${milliseconds} : time);
+          const { setTimeout: set, clearTimeout: clear } = globalThis;
+          const ends = new Set();
+          globalThis.setTimeout = (work, time) => {
+            if (time !== 25_000) return set(work, time);
+            const end = set(work, ${milliseconds});
+            ends.add(end);
+            return end;
+          };
+          globalThis.clearTimeout = (timer) => {
+            clear(timer);
+            if (ends.delete(timer)) console.log("no need to go on");
+          };
         `,
       },
     ),
@@ -109,15 +122,15 @@ describe("who breaks off a call under an Idempotency-Key", () => {
 
   async function breakOff(at) {
     const asked = new Promise((resolve) => {
-      at.origin.answer = (request, response) => resolve({ job: request.url, response });
+      at.origin.answer = (request, response) => resolve({ request, response });
     });
     const key = randomUUID();
     const headers = `Idempotency-Key: ${key}\r\n`;
     const socket = begin("POST", "/api/media/generate-image", { at, headers, length: BODY.length, body: BODY });
-    const { job, response } = await asked;
+    const { request, response } = await asked;
     socket.resetAndDestroy();
     await at.log.until(/the caller has left/);
-    return { key, job, response };
+    return { key, request, response };
   }
 
   /** Sends the call again until it is no longer being answered. */
@@ -135,11 +148,22 @@ describe("who breaks off a call under an Idempotency-Key", () => {
     const answer = await again(patient, key);
     assert.equal(answer.headers.get("idempotency-replayed"), "true");
     assert.equal((await answer.json()).job.id, "1");
+    await patient.log.until(/no need to go on/);
+  });
+
+  const failing = useEdge(noticing(25_000));
+  test("is no longer gone on for when it has failed", LIMIT, async () => {
+    const { key, request, response } = await breakOff(failing);
+    refuse(request, response, 429, "queue_full");
+    await failing.log.until(/no need to go on/);
+    failing.origin.answer = (request, response) => json(response, 200, { job: { id: request.url }, images: [] });
+    const answer = await again(failing, key);
+    assert.notEqual((await answer.json()).job.id, request.url);
   });
 
   const short = useEdge(noticing(100));
   test("finds its job where the answer takes longer", LIMIT, async () => {
-    const { key, job } = await breakOff(short);
+    const { key, request: { url: job } } = await breakOff(short);
     short.origin.answer = (request, response) => json(response, 200, { job: { id: request.url }, images: [] });
     const answer = await again(short, key);
     assert.equal(answer.headers.get("idempotency-replayed"), null);

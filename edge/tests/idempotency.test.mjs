@@ -91,6 +91,27 @@ test("while the first is being answered the others are told to wait", LIMIT, asy
   assert.equal(edge.origin.requests.length, 1);
 });
 
+test("whoever gives one attempt up leaves those alone that have begun since", LIMIT, async () => {
+  const begun = new Promise((resolve) => (edge.origin.answer = ({ url }, response) => resolve({ url, response })));
+  const key = randomUUID();
+  const send = () => edge.post("/api/images/1/regenerate", {}, { headers: { "idempotency-key": key } });
+  const first = send();
+  const { url, response } = await begun;
+  const objects = await edge.miniflare.getDurableObjectNamespace("IDEMPOTENCY_KEYS");
+  const object = objects.get(objects.idFromName(`admin\n${key}`));
+  const reopen = async (attempt) => {
+    const headers = { "darkroom-idempotency": JSON.stringify({ Reopen: attempt }) };
+    assert.equal((await object.fetch("https://object/", { method: "POST", headers })).status, 200);
+  };
+  await reopen("another");
+  await problem(await send(), 409, "idempotency_conflict");
+  await reopen(new URL(url, edge.url).searchParams.get("job"));
+  edge.origin.answer = make;
+  assert.equal((await send()).status, 200);
+  make(null, response);
+  await first;
+});
+
 test("what failed for now is done again", LIMIT, async () => {
   const key = randomUUID();
   edge.origin.requests.splice(0);

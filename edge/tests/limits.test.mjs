@@ -303,7 +303,12 @@ describe("a shield", () => {
       assert.ok(within(answers, status) >= 6 && within(answers, 429) >= 2, answers.map(({ status }) => status).join());
       await problem(answers.find((answer) => answer.status === 429), 429, "rate_limited");
     }
-    for (const address of [(i) => `192.0.3.${i}`, (i) => `2001:db8:2:${i}::7`]) {
+    for (const address of [
+      (i) => `192.0.3.${i}`,
+      (i) => `::ffff:192.0.6.${i}`,
+      (i) => `2001:db8:2:${i}::7`,
+      (i) => `2001:db8::${i}:2:3:4:5`,
+    ]) {
       const answers = await flood(picture, address);
       assert.equal(within(answers, 404), answers.length);
     }

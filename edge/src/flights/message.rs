@@ -17,9 +17,9 @@ use crate::{json, random};
 /// Carries a [`Boarding`] to the object.
 pub(super) const BOARDING: &str = "darkroom-boarding";
 /// Carries a [`Role`] back.
-const ROLE: &str = "darkroom-role";
+pub const ROLE: &str = "darkroom-role";
 /// Says that the answer is a problem of the edge's own, and none of the origin's.
-const FAILED: &str = "darkroom-failed";
+pub const FAILED: &str = "darkroom-failed";
 
 /// Who asks for a recipe, beside the body of the request.
 #[derive(Debug, Serialize, Deserialize)]

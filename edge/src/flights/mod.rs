@@ -12,4 +12,4 @@ mod object;
 mod reader;
 
 pub use join::{Flown, forget, join};
-pub use message::Role;
+pub use message::{FAILED, ROLE, Role};

@@ -9,4 +9,5 @@ mod object;
 mod once;
 mod record;
 
+pub use object::HEADER;
 pub use once::{Kind, once};

@@ -12,7 +12,7 @@ use crate::json;
 /// How long an answer is replayed.
 const MEMORY: Duration = Duration::from_hours(24);
 /// Carries a [`Message`] to the object, and a [`Verdict`] back: bodies are answers' own.
-pub(super) const HEADER: &str = "darkroom-idempotency";
+pub const HEADER: &str = "darkroom-idempotency";
 
 /// What the object is told.
 #[derive(Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub(super) enum Message {
     /// It was answered with this [`Head`](super::record::Head), as JSON, and the body.
     Keep(String),
     /// It has no answer that should be kept, but what it began may still be under way: it is to be
-    /// answered again, under the same id.
-    Reopen,
+    /// answered again, under this same id. What has begun since under another is left alone.
+    Reopen(String),
     /// It came to nothing.
     Forget,
 }
@@ -65,8 +65,8 @@ impl DurableObject for IdempotencyKey {
                 record.keep(&head, &request.bytes().await?)?;
                 Response::empty()
             }
-            Message::Reopen => {
-                record.reopen()?;
+            Message::Reopen(attempt) => {
+                record.reopen(&attempt)?;
                 Response::empty()
             }
             Message::Forget => {

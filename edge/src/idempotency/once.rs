@@ -60,38 +60,51 @@ pub async fn once(
     };
     let found = send(&call.env, &object, &begin, JsValue::UNDEFINED).await?;
     let verdict = found.headers.get(HEADER).unwrap_or_default();
-    match json::read(verdict).map_err(worker::Error::from)? {
+    let attempt = match json::read(verdict).map_err(worker::Error::from)? {
         Verdict::Done(head) => return replay(&call, head, found).await,
         Verdict::Running => return Err(running()),
         Verdict::Other => return Err(other()),
-        Verdict::Begun(attempt) => call.attempt = Some(attempt),
-    }
+        Verdict::Begun(attempt) => attempt,
+    };
+    call.attempt = Some(attempt.clone());
 
     // Whoever hangs up mostly comes again: to an answer, or at least to the same job.
-    let reopen = serde_json::to_string(&Message::Reopen).map_err(worker::Error::from)?;
-    let header = format!("{HEADER}\n{reopen}");
+    let reopen = Message::Reopen(attempt);
+    let message = serde_json::to_string(&reopen).map_err(worker::Error::from)?;
+    let header = format!("{HEADER}\n{message}");
     let ends_with_caller =
         objects::send_when_left(&call, settings::IDEMPOTENCY_KEYS, &object, &header)?;
+    let answer = first(call, kind, &object, reopen, work).await;
+    // A stream is its reader's alone, and all else is done.
+    ends_with_caller
+        .call0(&JsValue::UNDEFINED)
+        .map_err(worker::Error::from)?;
+    answer
+}
 
+/// Answers a call that has not been answered before, and keeps what is to be replayed.
+async fn first(
+    call: Call,
+    kind: Kind,
+    object: &str,
+    reopen: Message,
+    work: impl AsyncFnOnce(Call) -> Answer,
+) -> Answer {
     let (path, request_id) = (call.path.clone(), call.request_id.clone());
     let env = call.env.clone();
     let reply = respond::reply(work(call).await, &path, &request_id);
-    if let Some(message) = unless_kept(&reply) {
+    if let Some(message) = unless_kept(&reply, reopen) {
         // Where this fails, the next call waits until this one counts as lost.
-        if let Err(failure) = send(&env, &object, &message, JsValue::UNDEFINED).await {
+        if let Err(failure) = send(&env, object, &message, JsValue::UNDEFINED).await {
             log::error(
                 &request_id,
                 format_args!("a call could not be reopened: {failure}"),
             );
         }
-        // A stream is its reader's alone.
-        ends_with_caller
-            .call0(&JsValue::UNDEFINED)
-            .map_err(worker::Error::from)?;
         return Ok(reply);
     }
     let answer = Whole::of(reply).await?;
-    if let Err(failure) = keep(&env, &answer, kind, &object).await {
+    if let Err(failure) = keep(&env, &answer, kind, object).await {
         // The work is done and its answer is here: the caller gets it all the same.
         log::error(
             &request_id,
@@ -102,12 +115,12 @@ pub async fn once(
 }
 
 /// What becomes of a call whose answer is not kept.
-fn unless_kept(reply: &Reply) -> Option<Message> {
+fn unless_kept(reply: &Reply, reopen: Message) -> Option<Message> {
     let is_stream = media_type(&reply.headers) == EVENT_STREAM;
     match reply.status {
         // A job may have been accepted: another one would be made beside it.
-        502..=504 => Some(Message::Reopen),
-        _ if is_stream => Some(Message::Reopen),
+        502..=504 => Some(reopen),
+        _ if is_stream => Some(reopen),
         429 | 500.. => Some(Message::Forget),
         _ => None,
     }

@@ -75,10 +75,10 @@ impl Record {
         Ok(Verdict::Begun(attempt))
     }
 
-    /// The call may be begun again, under the id that it has.
-    pub fn reopen(&self) -> worker::Result<()> {
-        let statement = "UPDATE call SET since = 0 WHERE head IS NULL";
-        self.0.run(statement, ())
+    /// The call may be begun again, under the id that it has: this one.
+    pub fn reopen(&self, attempt: &str) -> worker::Result<()> {
+        let statement = "UPDATE call SET since = 0 WHERE head IS NULL AND attempt = ?";
+        self.0.run(statement, [attempt])
     }
 
     /// Keeps a call's answer.

@@ -1,10 +1,11 @@
 //! Errors on their way out of `/v1`.
 
+use darkroom_shared::openai::error::{envelope, status};
+use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
+
 use crate::json;
 use crate::reply::{Body, Reply};
 use crate::sending::media_type;
-use darkroom_shared::openai::error::{envelope, status};
-use darkroom_shared::problem::{CONTENT_TYPE, Code, Problem};
 
 /// An answer in OpenAI's shape where it is a problem document, whichever layer wrote it; any other
 /// as it is.
