@@ -119,7 +119,9 @@ async fn a_caller_whose_job_was_accepted_is_not_told_to_try_again() {
         location,
         format!("/api/jobs/{}", job["id"].as_str().expect("id"))
     );
-    assert_eq!(job["status"], "queued");
+    // It may have been taken up when it was last read.
+    let status = job["status"].as_str().expect("a status");
+    assert!(["queued", "running"].contains(&status), "{status}");
     assert_eq!(job["task_id"], "mine");
     assert_eq!(job["progress"], json!({ "step": 0, "steps": 8 }));
 
