@@ -135,7 +135,7 @@ async fn killed_in_the_middle_of_a_run_that_was_saved() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "scripts/test faults"]
 async fn killed_in_the_middle_of_a_run_of_the_small_model() {
-    goes_on_after_a_kill("the same with a real model", true, 150).await;
+    goes_on_after_a_kill("origin killed mid-run, a real model", true, 150).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +211,7 @@ async fn killed_between_upload_and_commit_of_the_second_of_two_pictures() {
     origin.kill();
     world.bucket.set(Mood::Well);
     let origin = world.start("a").await;
-    let fault = "the same of picture 2 of 2";
+    let fault = "origin killed after upload of picture 2 of 2";
     assert_eq!(world.check(fault, &origin).await.pictures, 2);
 }
 
