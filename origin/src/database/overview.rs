@@ -209,12 +209,13 @@ impl Database {
         .bind(id)
         .execute(&mut *transaction)
         .await?;
+        // First, so that no number is given twice.
+        events::append(&mut transaction, id, Status::Queued.as_str(), now).await?;
         // Who reads the events would stop at the end that was none.
         sqlx::query("DELETE FROM job_events WHERE job_id = $1 AND name IN ('failed', 'canceled')")
             .bind(id)
             .execute(&mut *transaction)
             .await?;
-        events::append(&mut transaction, id, Status::Queued.as_str(), now).await?;
         outbox::forget(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(Changed::Done)

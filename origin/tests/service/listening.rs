@@ -14,7 +14,7 @@ use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::support::LIMIT;
+use crate::support::{LIMIT, until};
 
 const HALF_A_HEAD: &str = "GET / HTTP/1.1\r\nhost: origin\r\nx-";
 const REQUEST: &str = "GET / HTTP/1.1\r\nhost: origin\r\nconnection: close\r\n\r\n";
@@ -107,9 +107,12 @@ async fn answers_that_are_on_their_way_are_sent_to_their_end() {
         async move { signs.1.notified().await }
     };
     let server = tokio::spawn(serve(listener, router, Limits::of(9), closing));
-    let call = tokio::spawn(async move { said(&address, REQUEST).await });
+    let called = address.clone();
+    let call = tokio::spawn(async move { said(&called, REQUEST).await });
     signs.0.notified().await;
     signs.1.notify_one();
+    // It closes, with an answer still to give.
+    until(async || TcpStream::connect(&address).await.is_err()).await;
     signs.2.notify_one();
     assert!(call.await.expect("no panic").ends_with("hello"));
     let ended = timeout(LIMIT, server).await;
