@@ -6,12 +6,15 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use darkroom_origin::cause::chain;
 use darkroom_shared::api_key::ApiKey;
+use darkroom_shared::job::Page;
 use darkroom_shared::problem::{Code, FieldError, Problem};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
+use url::form_urlencoded::Serializer;
 
 use super::runtime::block_on;
 use super::{Failure, print};
@@ -116,6 +119,31 @@ impl Edge {
         self.ask(Method::GET, path, None).await
     }
 
+    /// All items of a list, of as many pages as there are; `given` says which.
+    pub async fn list(
+        &self,
+        path: &str,
+        given: &[(&str, Option<&str>)],
+    ) -> Result<Vec<Value>, Failure> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut query = Serializer::new(String::new());
+            query.append_pair("limit", "100");
+            for (name, value) in given.iter().chain(&[("cursor", cursor.as_deref())]) {
+                if let Some(value) = value {
+                    query.append_pair(name, value);
+                }
+            }
+            let page = self.get(&format!("{path}?{}", query.finish())).await?;
+            let page: Page<Value> = read(&page)?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
     /// A POST's answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, path, Some(body)).await
@@ -172,6 +200,12 @@ impl Edge {
         let url = &self.url;
         format!("what answers {status} at {url} is no edge: is {EDGE_URL} right?")
     }
+}
+
+/// An answer of the edge, or a part of one, as what it should be.
+pub fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
+    let read = T::deserialize(answer);
+    Ok(read.context("the edge answers in another form: is this its own command line?")?)
 }
 
 /// What a problem means to who typed the command, and what to do.

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::edge::{Edge, EdgeArgs, Subject};
+use super::edge::{Edge, EdgeArgs, Subject, read};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -78,9 +78,7 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
         Command::List { limit } => {
             let path = format!("/api/webhooks/deliveries?limit={limit}");
             let answer = edge.get(&path).await?;
-            let page: Page<Delivery> = serde_json::from_value(answer.clone()).context(
-                "the edge lists deliveries of another form: is this its own command line?",
-            )?;
+            let page: Page<Delivery> = read(&answer)?;
             Ok((answer, table(&page.items)))
         }
         Command::Resend { id } => {

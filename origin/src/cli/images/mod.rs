@@ -3,17 +3,14 @@
 mod change;
 mod table;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use darkroom_shared::job::{Generated, Image, ListedImage, Page};
+use darkroom_shared::job::{Generated, Image, ListedImage};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::Failure;
-use super::edge::{Edge, EdgeArgs, Subject};
+use super::edge::{Edge, EdgeArgs, Subject, read};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -84,7 +81,7 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
         Command::Regenerate(args) => {
             let path = format!("/api/images/{}/regenerate", args.id);
             let made = edge.post(&path, &args.body()).await?;
-            let text = table::generated(&read::<Generated>(made.clone())?);
+            let text = table::generated(&read::<Generated>(&made)?);
             return Ok((made, text));
         }
         Command::Delete { id } => {
@@ -101,33 +98,13 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
             edge.post(&path, &json!({})).await?
         }
     };
-    let text = table::image(&read::<Image>(image.clone())?);
+    let text = table::image(&read::<Image>(&image)?);
     Ok((image, text))
 }
 
-/// All pages as one.
 async fn list(edge: &Edge, path: &str, deleted: bool) -> Result<(Value, String), Failure> {
-    let (mut images, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("limit", "100");
-        if deleted {
-            query.append_pair("deleted", "true");
-        }
-        if let Some(cursor) = &cursor {
-            query.append_pair("cursor", cursor);
-        }
-        let page = edge.get(&format!("{path}?{}", query.finish())).await?;
-        let page: Page<ListedImage> = read(page)?;
-        images.extend(page.items);
-        match page.next_cursor {
-            Some(next) => cursor = Some(next),
-            None => return Ok((json!({ "items": images }), table::list(&images))),
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
-    let read = serde_json::from_value(answer);
-    Ok(read.context("the edge answers images of another form: is this its own command line?")?)
+    let given = [("deleted", deleted.then_some("true"))];
+    let items = Value::Array(edge.list(path, &given).await?);
+    let images: Vec<ListedImage> = read(&items)?;
+    Ok((json!({ "items": items }), table::list(&images)))
 }

@@ -3,15 +3,13 @@
 mod create;
 mod table;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use darkroom_shared::keys::Key;
 use secrecy::SecretString;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::edge::{Edge, EdgeArgs, Subject};
+use super::edge::{Edge, EdgeArgs, Subject, read};
 
 const ADMIN_KEY: &str = "DARKROOM_ADMIN_KEY";
 
@@ -55,13 +53,6 @@ enum Command {
     },
 }
 
-/// A page of the list.
-#[derive(Deserialize)]
-struct ListPage {
-    items: Vec<Value>,
-    next_cursor: Option<String>,
-}
-
 /// Asks the edge, and prints what it answers.
 pub fn run(args: &KeysArgs) -> Result<(), Failure> {
     let answer = async |edge: &Edge| answer(edge, &args.command).await;
@@ -77,9 +68,8 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
             Ok((issued, text))
         }
         Command::List => {
-            let items = list(edge).await?;
-            let keys: Vec<Key> = serde_json::from_value(items.clone())
-                .context("the edge lists keys of another form: is this its own command line?")?;
+            let items = Value::Array(edge.list("/api/keys", &[]).await?);
+            let keys: Vec<Key> = read(&items)?;
             Ok((json!({ "items": items }), table::list(&keys)))
         }
         Command::Rotate { id, grace } => {
@@ -94,21 +84,6 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
             let text = format!("the key {id} is revoked\n");
             Ok((json!({ "id": id, "revoked": true }), text))
         }
-    }
-}
-
-/// All pages as one.
-async fn list(edge: &Edge) -> Result<Value, Failure> {
-    let mut items = Vec::new();
-    let mut path = "/api/keys?limit=100".to_owned();
-    loop {
-        let page: ListPage = serde_json::from_value(edge.get(&path).await?)
-            .context("the edge's answer is no list of keys")?;
-        items.extend(page.items);
-        let Some(cursor) = page.next_cursor else {
-            return Ok(Value::Array(items));
-        };
-        path = format!("/api/keys?limit=100&cursor={cursor}");
     }
 }
 

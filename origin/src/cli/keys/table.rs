@@ -6,6 +6,7 @@ use darkroom_shared::timestamp::to_rfc3339;
 use serde_json::Value;
 
 use super::Failure;
+use crate::cli::edge::read;
 use crate::cli::print;
 
 const HEAD: [&str; 7] = [
@@ -16,8 +17,7 @@ const HEAD: [&str; 7] = [
 pub fn issued(answer: &Value) -> Result<String, Failure> {
     let text = answer.get("key").and_then(Value::as_str);
     let text = text.context("the edge's answer holds no key")?;
-    let key: Key = serde_json::from_value(answer.clone())
-        .context("the edge answered a key of another form: is this its own command line?")?;
+    let key: Key = read(answer)?;
     let [id, name, account, scopes, priority, _, expires] = cells(&key);
     Ok(format!(
         "{text}\n\n\

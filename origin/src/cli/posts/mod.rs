@@ -3,18 +3,14 @@
 mod create;
 mod table;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use darkroom_shared::job::Page;
 use darkroom_shared::posts::slug::is_slug;
 use darkroom_shared::posts::{Post, PostStatus};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use url::form_urlencoded::Serializer;
 
 use super::Failure;
-use super::edge::{Edge, EdgeArgs, Subject};
+use super::edge::{Edge, EdgeArgs, Subject, read};
 
 const API_KEY: &str = "DARKROOM_API_KEY";
 
@@ -91,10 +87,7 @@ pub fn run(args: &PostsArgs) -> Result<(), Failure> {
 /// The answer, for programs and for people.
 async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failure> {
     let post = match command {
-        Command::List(args) => {
-            let posts = list(edge, args).await?;
-            return Ok((json!({ "items": posts }), table::list(&posts)));
-        }
+        Command::List(args) => return list(edge, args).await,
         Command::Delete { slug } => {
             edge.delete(&path_of(slug)?).await?;
             let text = format!(
@@ -113,42 +106,20 @@ async fn answer(edge: &Edge, command: &Command) -> Result<(Value, String), Failu
             edge.post(&path, &json!({})).await?
         }
     };
-    let text = table::post(&read(post.clone())?);
+    let text = table::post(&read(&post)?);
     Ok((post, text))
 }
 
-/// All pages as one.
-async fn list(edge: &Edge, args: &ListArgs) -> Result<Vec<Post>, Failure> {
-    let mut posts = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("limit", "100");
-        let given = [
-            ("status", args.status.map(PostStatus::as_str)),
-            ("tag", args.tag.as_deref()),
-            ("q", args.search.as_deref()),
-            ("deleted", args.deleted.then_some("true")),
-            ("cursor", cursor.as_deref()),
-        ];
-        for (name, value) in given {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
-        let page = edge.get(&format!("/api/posts?{}", query.finish())).await?;
-        let page: Page<Post> = read(page)?;
-        posts.extend(page.items);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(posts);
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
-    let read = serde_json::from_value(answer);
-    Ok(read.context("the edge answers posts of another form: is this its own command line?")?)
+async fn list(edge: &Edge, args: &ListArgs) -> Result<(Value, String), Failure> {
+    let given = [
+        ("status", args.status.map(PostStatus::as_str)),
+        ("tag", args.tag.as_deref()),
+        ("q", args.search.as_deref()),
+        ("deleted", args.deleted.then_some("true")),
+    ];
+    let items = Value::Array(edge.list("/api/posts", &given).await?);
+    let posts: Vec<Post> = read(&items)?;
+    Ok((json!({ "items": items }), table::list(&posts)))
 }
 
 fn path_of(slug: &str) -> Result<String, Failure> {
