@@ -91,12 +91,7 @@ impl Database {
         now: UnixMillis,
     ) -> Result<Ended, DatabaseError> {
         let mut transaction = self.write().await?;
-        let held = sqlx::query("UPDATE jobs SET token = token WHERE id = $1 AND token = $2")
-            .bind(&lease.job)
-            .bind(lease.token)
-            .execute(&mut *transaction)
-            .await?;
-        let ended = held.rows_affected() == 1
+        let ended = leases::lock(&mut transaction, lease).await?
             && end(&mut transaction, &lease.job, status, error, now).await?;
         transaction.commit().await?;
         Ok(ended)

@@ -147,6 +147,16 @@ async fn a_joined_job_has_until_the_last_of_its_deadlines() {
     shared.close().await;
 }
 
+/// Five jobs of alice's, one after the other; the last of them.
+async fn burst(shared: &Shared) -> NewJob {
+    for _ in 0..4 {
+        shared.a.accept(&job(1), 100).await.expect("accepted");
+    }
+    let last = job(1);
+    shared.a.accept(&last, 100).await.expect("accepted");
+    last
+}
+
 /// The owners of the jobs that are taken up next.
 async fn order(shared: &Shared, jobs: &[(&str, &NewJob)]) -> Vec<String> {
     let mut order = Vec::new();
@@ -162,12 +172,8 @@ async fn order(shared: &Shared, jobs: &[(&str, &NewJob)]) -> Vec<String> {
 #[tokio::test]
 async fn who_joins_waits_no_longer_than_alone_and_pays_for_that() {
     let shared = Shared::open().await;
-    for _ in 0..4 {
-        shared.a.accept(&job(1), 100).await.expect("accepted");
-    }
     // At the end of a burst of alice's, and wanted by bob, who has nothing else.
-    let last = job(1);
-    shared.a.accept(&last, 100).await.expect("accepted");
+    let last = burst(&shared).await;
     let joining = equal(&last, "bob");
     shared.a.accept(&joining, 100).await.expect("joined");
     let of = |account: &str| NewJob {
@@ -188,17 +194,12 @@ async fn who_joins_waits_no_longer_than_alone_and_pays_for_that() {
 #[tokio::test]
 async fn a_caller_of_higher_priority_takes_its_own_job_along() {
     let shared = Shared::open().await;
-    for _ in 0..4 {
-        shared.a.accept(&job(1), 100).await.expect("accepted");
-    }
-    let last = job(1);
+    let last = burst(&shared).await;
     let again = NewJob {
         priority: Priority::High,
         ..equal(&last, "alice")
     };
-    for job in [&last, &again] {
-        shared.a.accept(job, 100).await.expect("accepted");
-    }
+    shared.a.accept(&again, 100).await.expect("joined");
     let order = order(&shared, &[("joined", &last)]).await;
     assert_eq!(order, ["other", "joined", "other", "other", "other"]);
     shared.close().await;
@@ -228,11 +229,7 @@ async fn what_ends_before_it_is_taken_up_costs_who_joined_it_no_turn() {
 #[tokio::test]
 async fn who_is_left_with_anothers_job_does_not_pay_for_the_others_burst() {
     let shared = Shared::open().await;
-    for _ in 0..4 {
-        shared.a.accept(&job(1), 100).await.expect("accepted");
-    }
-    let last = job(1);
-    shared.a.accept(&last, 100).await.expect("accepted");
+    let last = burst(&shared).await;
     let joining = equal(&last, "bob");
     shared.a.accept(&joining, 100).await.expect("joined");
     let given_up = shared.a.give_up(&last.id.to_string(), "alice", 1).await;
